@@ -1,0 +1,240 @@
+"""Value types that travel between rooms. They hold facts and know nothing of HTTP, SQL or TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+Split = Literal["train", "val", "test"]
+
+
+class Progress(Protocol):
+    """Told how far a piece of work has come; a bar in a terminal, an artifact in Prefect, or nothing."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+def no_progress(done: int, total: int, note: str = "") -> None:
+    """The progress of work that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One thing in a bucket.
+
+    Attributes:
+        bucket: Root URI without a trailing slash: ``s3://photos``, ``gs://photos``, ``file:///data/photos``.
+        key: The key below the root, byte for byte as the store names it (not URL-encoded).
+        size: Bytes.
+        version: What changes when the content changes: S3 version id or ETag, GCS generation, file mtime and size.
+        modified: Time of the last change, in UTC, if the store tells it.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    version: str
+    modified: datetime | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A signed URL with the time (UTC) until which it is certainly valid. The URL is a secret and is not printed."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A labelled rectangle in pixels of the upright image, ``x_min < x_max`` and ``y_min < y_max``.
+
+    Attributes:
+        label_file_id: Diffgram's id of the label *file* (what instances refer to).
+        score: Confidence in [0, 1] of a machine, ``None`` for a person.
+    """
+
+    label_file_id: int
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    score: float | None = None
+
+    @property
+    def area(self) -> int:
+        return max(0, self.x_max - self.x_min) * max(0, self.y_max - self.y_min)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union with another box, labels ignored; 0 for disjoint or empty boxes."""
+        width = min(self.x_max, other.x_max) - max(self.x_min, other.x_min)
+        height = min(self.y_max, other.y_max) - max(self.y_min, other.y_min)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.area + other.area - shared)
+
+    def clipped(self, width: int, height: int) -> Box | None:
+        """The part inside a ``width`` x ``height`` image, or ``None`` where nothing is left."""
+        box = replace(
+            self,
+            x_min=max(0, self.x_min),
+            y_min=max(0, self.y_min),
+            x_max=min(width, self.x_max),
+            y_max=min(height, self.y_max),
+        )
+        return box if box.x_min < box.x_max and box.y_min < box.y_max else None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMap:
+    """Which class index of a network is which Diffgram label. Append-only: an index never changes its meaning.
+
+    Attributes:
+        labels: Pairs of (label file id, name); the position is the class index.
+    """
+
+    labels: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON form: what snapshots, brains and predictions are compared by."""
+        return hashlib.sha256(json.dumps(self.labels, ensure_ascii=False).encode()).hexdigest()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for _, name in self.labels)
+
+    def index_of(self) -> dict[int, int]:
+        """Label file id to class index."""
+        return {label_file_id: index for index, (label_file_id, _) in enumerate(self.labels)}
+
+    def name_of(self) -> dict[int, str]:
+        """Label file id to name."""
+        return dict(self.labels)
+
+    def extended(self, found: Mapping[int, str]) -> LabelMap:
+        """This map with the labels of ``found`` (label file id to name) that it lacks, appended in order of id."""
+        known = self.index_of()
+        new = sorted((label_file_id, name) for label_file_id, name in found.items() if label_file_id not in known)
+        return LabelMap(self.labels + tuple(new))
+
+    def is_prefix_of(self, other: LabelMap) -> bool:
+        """Whether every class index here means the same label in ``other`` (names may change, ids may not)."""
+        return [i for i, _ in self.labels] == [i for i, _ in other.labels[: len(self.labels)]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One finished image of a snapshot.
+
+    Attributes:
+        file_id: Diffgram's file id.
+        file_name: The unique name under which it was imported.
+        uri: The object it came from, empty for a file that was not imported by us.
+        sha256: Of the image's bytes.
+        path: Where those bytes lie on this machine.
+        width, height: Pixels, upright.
+        split: Which part of the data it belongs to, for ever.
+        boxes: What people drew or confirmed, clipped to the image.
+    """
+
+    file_id: int
+    file_name: str
+    uri: str
+    sha256: str
+    path: Path
+    width: int
+    height: int
+    split: Split
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable, content-addressed set of samples with its label map.
+
+    Attributes:
+        id: SHA-256 of the content (hex, first 16 characters): the same content gives the same id.
+        folder: Where its manifest lies.
+    """
+
+    id: str
+    folder: Path
+    label_map: LabelMap
+    samples: tuple[Sample, ...]
+
+    def split(self, name: Split) -> tuple[Sample, ...]:
+        return tuple(sample for sample in self.samples if sample.split == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that a brain is asked about: a key of the caller's choice, and the file on this machine."""
+
+    key: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a brain saw in one image.
+
+    Attributes:
+        key: The caller's key of the picture.
+        width, height: Pixels of the upright image.
+        boxes: Scored boxes, best first, clipped to the image.
+        error: Why there is no answer, empty if there is one.
+    """
+
+    key: str
+    width: int
+    height: int
+    boxes: tuple[Box, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One object that could not be dealt with, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrainRef:
+    """A brain version, written ``name@3``."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @classmethod
+    def parse(cls, text: str) -> BrainRef:
+        """Read ``name@3``.
+
+        Raises:
+            ValueError: It is not of that form.
+        """
+        name, _, version = text.rpartition("@")
+        if not name or not version.isdigit():
+            raise ValueError(f"{text!r} is not of the form name@version")
+        return cls(name, int(version))
+
+
+def unique_by_name(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """The failures with one entry a name, the last reason kept."""
+    return tuple({failure.name: failure for failure in failures}.values())
