@@ -1,0 +1,79 @@
+"""What we told the server a machine has seen: the only record of it, since exports do not say who drew a box.
+
+States: ``intended`` (committed before the call) -> ``sent`` (queued by the server) -> ``confirmed`` | ``failed``;
+``skipped`` where a person had been at work, ``empty`` where the brain saw nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from diffgram_flows.ledger.book import Book
+from diffgram_flows.ledger.schema import pushes
+from diffgram_flows.models import Box
+
+
+@dataclass(frozen=True, slots=True)
+class PushRow:
+    """The boxes of one brain version for one file; there is at most one such row.
+
+    Attributes:
+        brain: ``name@version``.
+        file_id: Empty while the boxes travel in the packet that imports the file.
+    """
+
+    file_name: str
+    brain: str
+    state: str
+    boxes: tuple[Box, ...] = ()
+    file_id: int | None = None
+    reason: str = ""
+    updated_at: float = 0.0
+
+
+class Pushes(Book):
+    """Pushes of one target."""
+
+    def intend(self, rows: Iterable[PushRow]) -> None:
+        """Write intents; a file that already has a row of that brain keeps it."""
+        self._upsert(pushes, [self._values(row) for row in rows])
+
+    def settle(self, row: PushRow, state: str, *, reason: str = "", file_id: int | None = None) -> None:
+        """Record what became of an intent."""
+        settled = replace(row, state=state, reason=reason, file_id=file_id or row.file_id)
+        self._upsert(pushes, [self._values(settled)], update=("state", "reason", "file_id", "updated_at"))
+
+    def rows(self, *states: str, brain: str | None = None) -> list[PushRow]:
+        """Pushes in these states (all if none is given), of one brain version or of all, in order of file name."""
+        query = sa.select(pushes).where(pushes.c.target == self._target).order_by(pushes.c.file_name, pushes.c.brain)
+        if states:
+            query = query.where(pushes.c.state.in_(states))
+        if brain is not None:
+            query = query.where(pushes.c.brain == brain)
+        with self._reading() as connection:
+            return [
+                PushRow(row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at)
+                for row in connection.execute(query)
+            ]
+
+    def _values(self, row: PushRow) -> dict[str, Any]:
+        return {
+            "target": self._target,
+            "file_name": row.file_name,
+            "brain": row.brain,
+            "state": row.state,
+            "boxes": json.dumps([astuple(box) for box in row.boxes]),
+            "file_id": row.file_id,
+            "reason": row.reason,
+            "updated_at": time.time(),
+        }
+
+
+def _boxes(text: str) -> tuple[Box, ...]:
+    return tuple(Box(*values) for values in json.loads(text))

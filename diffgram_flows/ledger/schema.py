@@ -1,0 +1,142 @@
+"""The ledger's tables. A change here needs a migration in ``migrations/versions``; a test compares the two.
+
+Every row belongs to a *target*: one dataset of one project on one server, so that one database can serve many.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Keys are compared as bytes, the order in which buckets list them. SQLite does that by itself.
+Bytewise = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+objects = sa.Table(
+    "objects",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("key", Bytewise, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.Float),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("file_id", sa.BigInteger),
+    sa.Column("input_id", sa.BigInteger),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.UniqueConstraint("target", "bucket", "key", "version"),
+    sa.UniqueConstraint("target", "file_name"),
+    sa.Index(None, "target", "state", "id"),
+    sa.Index(None, "target", "file_id"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("directory_id", sa.BigInteger),
+    sa.Column("job_id", sa.BigInteger),
+    sa.Column("launched", sa.Boolean, nullable=False),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("task_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("file_id", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("completed_at", sa.Text, nullable=False),
+    sa.Index(None, "target", "file_id"),
+)
+
+pushes = sa.Table(
+    "pushes",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("file_name", sa.Text, primary_key=True),
+    sa.Column("brain", sa.Text, primary_key=True),
+    sa.Column("file_id", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("boxes", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Index(None, "target", "brain", "state"),
+)
+
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("label_file_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.UniqueConstraint("target", "label_file_id"),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("snapshot_id", sa.Text, primary_key=True),
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("export_id", sa.BigInteger, nullable=False),
+    sa.Column("images", sa.Integer, nullable=False),
+    sa.Column("boxes", sa.Integer, nullable=False),
+    sa.Column("finished", sa.Integer, nullable=False),
+    sa.Column("label_map_digest", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+trainings = sa.Table(
+    "trainings",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("brain", sa.Text, primary_key=True),
+    sa.Column("snapshot_id", sa.Text, nullable=False),
+    sa.Column("promoted", sa.Boolean),
+    sa.Column("map", sa.Float),
+    sa.Column("map50", sa.Float),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
+)
+
+paces = sa.Table(
+    "paces",
+    metadata,
+    sa.Column("server", sa.Text, primary_key=True),
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("next_at", sa.Float, nullable=False),
+)
+
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    sa.Column("server", sa.Text, primary_key=True),
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("used", sa.Integer, nullable=False),
+)
