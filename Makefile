@@ -1,0 +1,32 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+TENSORFLOW ?= tensorflow-cpu
+DEMO ?=
+
+.PHONY: demo test lint help clean
+
+help:  ## Say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: .venv/ready  ## Run the whole cycle on this machine: make demo DEMO="--ui"
+	$(BIN)/diffgram-flows demo $(DEMO)
+
+test: .venv/ready  ## Run the test suite
+	$(BIN)/pytest
+
+lint: .venv/ready  ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.venv/ready: pyproject.toml constraints.txt
+	@echo "Setting up .venv with $(TENSORFLOW); this takes a few minutes the first time."
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11, 3.12 or 3.13 is needed"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable ".[$(TENSORFLOW),demo]" --group dev
+	@touch $@
+
+clean:  ## Remove what the demo and the tools have written
+	rm -rf demo-run .venv .mypy_cache .ruff_cache .pytest_cache

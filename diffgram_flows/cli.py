@@ -1,0 +1,307 @@
+"""The same use cases from a terminal.
+
+Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or a setting is wrong; 3 a server or a
+bucket could not be reached, so try again later; 4 it is done, but some objects could not be dealt with and are listed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from diffgram_flows import __version__, parameters
+from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError
+from diffgram_flows.models import Failure
+
+DONE, FAILED, MISUSED, UNREACHABLE, PARTLY = range(5)
+_SHOWN_FAILURES = 20
+
+app = App(
+    name="diffgram-flows",
+    version=__version__,
+    help="Turn a self-hosted Diffgram into an import - train - update cycle.",
+    help_epilogue=__doc__.split("\n\n", 1)[1],
+)
+console = Console()
+errors = Console(stderr=True)
+
+Flat = Parameter(name="*")
+Target = Annotated[parameters.Target, Flat]
+Storage = Annotated[parameters.StorageOptions, Flat]
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; the console script's entry."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # a terminal has bars; the UI has the log
+    try:
+        result = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
+    except ValidationError as error:
+        return _explain(ConfigurationError(_validation(error), cure="See --help."))
+    except DiffgramFlowsError as error:
+        return _explain(error)
+    except KeyboardInterrupt:
+        errors.print("Stopped. The next run goes on from here.")
+        return FAILED
+    except Exception as error:
+        return _unexpected(error)
+    return result if isinstance(result, int) else DONE
+
+
+@app.command(name="import")
+def import_(
+    bucket: str,
+    *,
+    target: Target = parameters.Target(),
+    storage: Storage = parameters.StorageOptions(),
+    importing: Annotated[parameters.ImportOptions, Flat] = parameters.ImportOptions(),
+    annotation: Annotated[parameters.AnnotationOptions, Flat] = parameters.AnnotationOptions(),
+    brain: str = "detector",
+) -> int:
+    """Bring new objects of a bucket into Diffgram, exactly once, and give them to people.
+
+    Running it again imports what came since, and nothing twice: diffgram-flows import s3://photos/2026 --dataset photos
+
+    Parameters
+    ----------
+    bucket
+        s3://bucket/prefix, gs://bucket/prefix or file:///folder.
+    brain
+        The brain whose champion makes the pre-labels.
+    """
+    form = parameters.ImportParameters(
+        target=target, bucket=_bucket(bucket, storage), importing=importing, annotation=annotation, brain=brain
+    )
+    summary = _run("import_files", form)
+    _show("Import", {name: getattr(summary, name) for name in ("listed", "new", "imported", "waiting")})
+    return _failures(summary.failures)
+
+
+@app.command
+def export(
+    bucket: str = "",
+    *,
+    target: Target = parameters.Target(),
+    storage: Storage = parameters.StorageOptions(),
+    exporting: Annotated[parameters.ExportOptions, Flat] = parameters.ExportOptions(),
+) -> int:
+    """Turn what people finished into an immutable snapshot, completely or not at all.
+
+    Parameters
+    ----------
+    bucket
+        Where the images are fetched from; without it they come from Diffgram.
+    """
+    form = parameters.ExportParameters(
+        target=target, bucket=_bucket(bucket, storage) if bucket else None, exporting=exporting
+    )
+    report = _run("export_annotations", form)
+    _show("Snapshot", {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **report.splits})
+    return _failures(report.failures)
+
+
+@app.command
+def train(
+    *,
+    target: Target = parameters.Target(),
+    training: Annotated[parameters.TrainOptions, Flat] = parameters.TrainOptions(),
+) -> int:
+    """Train a brain on the newest snapshot, judge it against the champion, promote it if it is better."""
+    verdict = _run("train_brain", parameters.TrainParameters(target=target, training=training))
+    scores = verdict.candidate_evaluation
+    _show(str(verdict.candidate), {"mAP": f"{scores.map:.3f}", "mAP50": f"{scores.map50:.3f}", "": verdict.reason})
+    return DONE
+
+
+@app.command
+def predict(
+    bucket: str = "",
+    *,
+    target: Target = parameters.Target(),
+    storage: Storage = parameters.StorageOptions(),
+    predicting: Annotated[parameters.PredictOptions, Flat] = parameters.PredictOptions(),
+    brain: str = "detector",
+) -> int:
+    """Let the champion look at the files that people still have to annotate.
+
+    Parameters
+    ----------
+    bucket
+        Where the images are fetched from; without it they come from Diffgram.
+    brain
+        Name of the brain.
+    """
+    where = _bucket(bucket, storage) if bucket else None
+    form = parameters.PredictParameters(target=target, bucket=where, predicting=predicting, brain=brain)
+    chunks = _run("predict_batch", form)
+    _show("Predicted", {"images": sum(c.images for c in chunks), "boxes": sum(c.boxes for c in chunks)})
+    return _failures([failure for chunk in chunks for failure in chunk.failures])
+
+
+@app.command
+def update(*, target: Target = parameters.Target(), brain: str = "detector") -> int:
+    """Send the predictions to Diffgram as pre-labels, once for each file and brain version.
+
+    Parameters
+    ----------
+    brain
+        Name of the brain.
+    """
+    summary = _run("update_annotations", parameters.UpdateParameters(target=target, brain=brain))
+    _show(summary.brain, {name: getattr(summary, name) for name in ("confirmed", "empty", "skipped", "waiting")})
+    return _failures(summary.failures)
+
+
+@app.command
+def cycle(
+    bucket: str,
+    *,
+    target: Target = parameters.Target(),
+    storage: Storage = parameters.StorageOptions(),
+    importing: Annotated[parameters.ImportOptions, Flat] = parameters.ImportOptions(),
+    annotation: Annotated[parameters.AnnotationOptions, Flat] = parameters.AnnotationOptions(),
+    exporting: Annotated[parameters.ExportOptions, Parameter(name="export")] = parameters.ExportOptions(),
+    training: Annotated[parameters.TrainOptions, Flat] = parameters.TrainOptions(),
+    predicting: Annotated[parameters.PredictOptions, Parameter(name="predict")] = parameters.PredictOptions(),
+) -> int:
+    """Do whatever is due, then end and say what is being waited for.
+
+    Parameters
+    ----------
+    bucket
+        s3://bucket/prefix, gs://bucket/prefix or file:///folder.
+    """
+    form = parameters.CycleParameters(
+        target=target,
+        bucket=_bucket(bucket, storage),
+        importing=importing,
+        annotation=annotation,
+        exporting=exporting,
+        training=training,
+        predicting=predicting,
+    )
+    summary = _run("cycle", form)
+    waiting = "\n".join(summary.waiting_for)
+    _show("Cycle", {"did": ", ".join(summary.did), "waits for": waiting, "champion": summary.champion or "none yet"})
+    return DONE
+
+
+@app.command
+def status(*, target: Target = parameters.Target(), brain: str = "detector") -> int:
+    """Show what was imported, what people finished, and which brain is in use. Changes nothing.
+
+    Parameters
+    ----------
+    brain
+        Name of the brain.
+    """
+    from diffgram_flows.tasks.exporting import work_state
+    from diffgram_flows.tasks.workspace import open_workspace
+
+    workspace = open_workspace(target)
+    work, champion = work_state(workspace.ledger), workspace.champion(brain)
+    _show("Objects", workspace.ledger.objects.counts())
+    _show("Files", {"finished": work.finished, "open": work.open, "in the newest snapshot": work.exported})
+    _show("Brain", {"champion": str(champion.ref) if champion else "none yet"})
+    return _failures(workspace.ledger.objects.failures())
+
+
+@app.command
+def demo(
+    *,
+    workdir: Path = Path("demo-run"),
+    images: Path | None = None,
+    truth: Path | None = None,
+    rounds: int = 2,
+    image_size: int = 192,
+    ui: bool = False,
+) -> int:
+    """Run the whole cycle on this machine, with a Diffgram, a bucket and an annotator of its own.
+
+    Killed at any moment, the same command goes on from there.
+
+    Parameters
+    ----------
+    workdir
+        Everything lies in this folder; the report is report/index.html in it.
+    images
+        Folder with your own images instead of the demo's digits.
+    truth
+        COCO file with the boxes that the annotator draws in them.
+    rounds
+        How often people annotate and a brain is trained.
+    image_size
+        Side of the network's input in pixels, a multiple of 32.
+    ui
+        Keep the Prefect UI up at the end, and print its address.
+    """
+    from diffgram_flows.demo import DemoOptions, run_demo
+
+    return run_demo(DemoOptions(workdir, images, truth, rounds, image_size, ui), console)
+
+
+def _bucket(uri: str, storage: parameters.StorageOptions) -> parameters.Bucket:
+    return parameters.Bucket(uri=uri, **storage.model_dump())
+
+
+def _run(name: str, form: Any) -> Any:
+    """Run a flow in this process, with bars."""
+    logging.getLogger("prefect").setLevel(os.environ["PREFECT_LOGGING_LEVEL"])
+    from diffgram_flows.reports import shown_in_terminal
+
+    flow: Callable[[Any], Any] = getattr(importlib.import_module(f"flows.{name}"), name)
+    with shown_in_terminal():
+        return flow(form)
+
+
+def _show(title: str, facts: dict[str, Any]) -> None:
+    table = Table(title=title, show_header=False, title_justify="left", min_width=40)
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    console.print(table)
+
+
+def _failures(failures: Sequence[Failure]) -> int:
+    for failure in failures[:_SHOWN_FAILURES]:
+        errors.print(f"[yellow]{failure.name}[/]: {failure.reason}", highlight=False)
+    if len(failures) > _SHOWN_FAILURES:
+        errors.print(f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in the ledger.")
+    return PARTLY if failures else DONE
+
+
+def _explain(error: DiffgramFlowsError) -> int:
+    errors.print(f"[red bold]{error.what}[/]", highlight=False)
+    if error.cure:
+        errors.print(error.cure, highlight=False)
+    if isinstance(error, ConfigurationError):
+        return MISUSED
+    return UNREACHABLE if error.retryable else FAILED
+
+
+def _validation(error: ValidationError) -> str:
+    problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+    return "; ".join(problems) + "."
+
+
+def _unexpected(error: Exception) -> int:
+    if type(error).__module__.startswith("cyclopts"):
+        return MISUSED
+    errors.print(f"[red bold]Unexpected {type(error).__name__}:[/] {error}", highlight=False)
+    if os.environ.get("DIFFGRAM_FLOWS_DEBUG"):
+        errors.print_exception()
+    else:
+        errors.print("This is a bug. Set DIFFGRAM_FLOWS_DEBUG=1 to see where, and report it.")
+    return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The parameters of every flow: pydantic models, which the Prefect UI shows as forms and checks before a run starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Form):
+    """Which dataset of which Diffgram project, and where our own records of it lie."""
+
+    diffgram_url: str = Field(
+        default="", description="Base URL of the server. Empty: the block's, else the environment's DIFFGRAM_URL."
+    )
+    project: str = Field(
+        default="", description="Project string id. Empty: the block's, else the environment's DIFFGRAM_PROJECT."
+    )
+    credentials_block: str = Field(
+        default="",
+        description="Name of a saved 'Diffgram Credentials' block. Empty: DIFFGRAM_CLIENT_ID and "
+        "DIFFGRAM_CLIENT_SECRET of the environment.",
+    )
+    dataset: str = Field(default="images", min_length=1, description="Diffgram dataset that receives the files.")
+    label_schema: str = Field(default="", description="Label schema. Empty: the project's default schema.")
+    workdir: Path = Field(
+        default=Path("diffgram-flows-data"),
+        description="Folder for snapshots, brains, images and, unless ledger_url says otherwise, the ledger.",
+    )
+    ledger_url: str = Field(
+        default="", description="SQLAlchemy URL of the ledger. Empty: an SQLite file in the work folder."
+    )
+    packets_per_second: float = Field(
+        default=20.0, ge=0, description="What the server allows one address; 0 where it has no limit."
+    )
+
+
+class StorageOptions(_Form):
+    """How buckets are reached. Credentials are found as boto3 and google-cloud-storage find them."""
+
+    s3_endpoint: str | None = Field(default=None, description="Endpoint of an S3-compatible store other than AWS.")
+    s3_region: str | None = Field(default=None, description="Region; found by itself on AWS.")
+    s3_profile: str | None = Field(default=None, description="Profile of the AWS configuration.")
+    s3_path_style: bool | None = Field(default=None, description="Path-style addresses; decided by itself if empty.")
+    requester_pays: bool = Field(default=False, description="Pay for the requests to somebody else's bucket.")
+    gcs_endpoint: str | None = Field(default=None, description="Endpoint of a GCS stand-in.")
+    gcs_key_file: Path | None = Field(default=None, description="Service account key; default: the application's own.")
+    file_host: str = Field(default="127.0.0.1", description="Address on which a local folder is served to Diffgram.")
+    file_port: int = Field(default=0, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    file_public_url: str | None = Field(default=None, description="Base URL under which Diffgram reaches that server.")
+
+
+class Bucket(StorageOptions):
+    """Where the images are."""
+
+    uri: str = Field(
+        pattern=r"^(s3|gs|file)://.+", description="s3://bucket/prefix, gs://bucket/prefix or file:///folder."
+    )
+
+
+class ImportOptions(_Form):
+    """How objects become files."""
+
+    inspect_headers: bool = Field(
+        default=True, description="Read the head of every new object and refuse what is not an image or is too large."
+    )
+    prelabel: bool = Field(default=True, description="Send the champion's predictions along with every new file.")
+    chunk_size: int = Field(default=400, ge=1, le=900, description="Files in one task run: 20 seconds at full speed.")
+    lease_hours: float = Field(default=6.0, gt=0, le=168, description="How long a signed URL shall live.")
+    timeout_minutes: float = Field(default=60.0, gt=0, description="How long to follow a chunk in the server's queue.")
+    stuck_minutes: float = Field(
+        default=15.0, gt=0, description="An import that has not moved for so long while processing is retried."
+    )
+
+
+class AnnotationOptions(_Form):
+    """How files become work for people."""
+
+    job_name: str = Field(default="annotate", min_length=1, description="Jobs are called so, with a number behind.")
+    job_id: int | None = Field(default=None, description="Use this existing job instead of opening our own.")
+    task_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="How long to wait for the server to create tasks; the next run looks again."
+    )
+
+
+class ExportOptions(_Form):
+    """When finished work becomes a snapshot, and how it is split."""
+
+    min_new_files: int = Field(
+        default=50, ge=1, description="Newly finished files that make an export due; fewer when no task is left open."
+    )
+    validation_share: float = Field(default=0.1, ge=0, lt=1, description="Share of images for choosing thresholds.")
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="Share of images that only judge.")
+    timeout_minutes: float = Field(default=60.0, gt=0, description="How long to wait for the server's export.")
+
+
+class TrainOptions(_Form):
+    """When and how a brain is trained."""
+
+    brain: str = Field(default="detector", pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the brain.")
+    min_new_images: int = Field(
+        default=50, ge=1, description="Images that the newest snapshot must have over the last one that was trained on."
+    )
+    from_champion: bool = Field(default=True, description="Start from the champion's weights where they fit.")
+    image_size: int = Field(default=192, ge=64, le=1024, multiple_of=32, description="Side of the network's input.")
+    steps: int = Field(default=700, ge=1, description="Gradient steps from scratch.")
+    warm_steps: int = Field(default=600, ge=1, description="Gradient steps from the champion.")
+    batch_size: int = Field(default=8, ge=1, description="Images in one step.")
+    learning_rate: float = Field(default=2e-3, gt=0, description="Peak learning rate.")
+    seed: int = Field(default=0, description="Same seed, same start and same order of images.")
+    min_map50: float = Field(default=0.0, ge=0, le=1, description="Below this mAP50 nothing is promoted.")
+
+
+class PredictOptions(_Form):
+    """What the champion looks at, and what of it people get to see."""
+
+    max_files: int = Field(default=5000, ge=1, description="Files in one run; the next run takes the next ones.")
+    chunk_size: int = Field(default=500, ge=1, description="Files in one task run.")
+    score_threshold: float | None = Field(
+        default=None, ge=0, le=1, description="Boxes below are dropped. Empty: the threshold that saves most edits."
+    )
+
+
+class ImportParameters(_Form):
+    """Bring new objects of a bucket into Diffgram, exactly once, and give them to people."""
+
+    target: Target = Target()
+    bucket: Bucket
+    importing: ImportOptions = ImportOptions()
+    annotation: AnnotationOptions = AnnotationOptions()
+    brain: str = Field(default="detector", description="The brain whose champion makes the pre-labels.")
+
+
+class ExportParameters(_Form):
+    """Turn finished annotations into a snapshot."""
+
+    target: Target = Target()
+    bucket: Bucket | None = Field(default=None, description="Where images are fetched; else from Diffgram itself.")
+    exporting: ExportOptions = ExportOptions()
+
+
+class TrainParameters(_Form):
+    """Train on the newest snapshot, judge against the champion, promote what is better."""
+
+    target: Target = Target()
+    training: TrainOptions = TrainOptions()
+
+
+class PredictParameters(_Form):
+    """Let the champion look at the files that people still have to annotate."""
+
+    target: Target = Target()
+    bucket: Bucket | None = Field(default=None, description="Where images are fetched; else from Diffgram itself.")
+    predicting: PredictOptions = PredictOptions()
+    brain: str = Field(default="detector", description="Name of the brain.")
+
+
+class UpdateParameters(_Form):
+    """Send the predictions to Diffgram as pre-labels."""
+
+    target: Target = Target()
+    brain: str = Field(default="detector", description="Name of the brain.")
+    timeout_minutes: float = Field(default=30.0, gt=0, description="How long to follow the pre-labels in the queue.")
+
+
+class CycleParameters(_Form):
+    """Do whatever is due: import, export, train, predict, update. Never waits for people."""
+
+    target: Target = Target()
+    bucket: Bucket
+    importing: ImportOptions = ImportOptions()
+    annotation: AnnotationOptions = AnnotationOptions()
+    exporting: ExportOptions = ExportOptions()
+    training: TrainOptions = TrainOptions()
+    predicting: PredictOptions = PredictOptions()

@@ -1,0 +1,96 @@
+"""Tasks that turn finished annotations into a snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import task
+
+from diffgram_flows.brains import contact_sheet
+from diffgram_flows.datasets import SnapshotReport, export_finished, load_snapshot, make_snapshot
+from diffgram_flows.importing import refresh_tasks
+from diffgram_flows.ledger import Ledger
+from diffgram_flows.models import Snapshot
+from diffgram_flows.parameters import ExportParameters, Target
+from diffgram_flows.reports import failures, picture, table, watched
+from diffgram_flows.tasks.retrying import RETRYING
+from diffgram_flows.tasks.workspace import Workspace, open_bucket_if_any, open_workspace
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class WorkState:
+    """How far people have come.
+
+    Attributes:
+        finished: Files of which every task is complete.
+        open: Files that somebody still has to finish.
+        exported: Finished files that the newest snapshot has looked at.
+    """
+
+    finished: int
+    open: int
+    exported: int
+
+
+@task(name="look at the tasks", **RETRYING)
+def refresh_work(target: Target, job_id: int | None = None) -> WorkState:
+    """Ask the server for the state of every task and write it into the ledger."""
+    workspace = open_workspace(target)
+    refresh_tasks(workspace.client, workspace.ledger, job_id=job_id)
+    return work_state(workspace.ledger)
+
+
+def work_state(ledger: Ledger) -> WorkState:
+    """How far people have come, as last seen."""
+    finished = ledger.work.finished_files()
+    snapshots = ledger.history.snapshots()
+    return WorkState(
+        len(finished), len(ledger.work.tasked_files() - finished), snapshots[-1].finished if snapshots else 0
+    )
+
+
+@task(name="make a snapshot", **RETRYING)
+def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
+    """Export what people finished, check that it is complete, and keep it as a snapshot."""
+    workspace = open_workspace(parameters.target)
+    options = parameters.exporting
+    with watched("Exporting", "exporting") as progress:
+        export = export_finished(
+            workspace.client,
+            workspace.ledger,
+            directory_id=workspace.directory_id,
+            folder=workspace.workdir / "exports",
+            timeout=60 * options.timeout_minutes,
+            progress=progress,
+        )
+    with open_bucket_if_any(parameters.bucket) as store, watched("Fetching images", "fetching") as progress:
+        snapshot, report = make_snapshot(
+            export,
+            workspace.client,
+            workspace.ledger,
+            workspace.images,
+            store,
+            schema_id=workspace.schema_id,
+            folder=workspace.snapshots,
+            validation_share=options.validation_share,
+            test_share=options.test_share,
+            progress=progress,
+        )
+    _show(workspace, snapshot, report)
+    return report
+
+
+def newest_snapshot(workspace: Workspace) -> Snapshot | None:
+    """The snapshot that was made last, read from disk."""
+    rows = workspace.ledger.history.snapshots()
+    return load_snapshot(workspace.snapshots / rows[-1].snapshot_id, workspace.images) if rows else None
+
+
+def _show(workspace: Workspace, snapshot: Snapshot, report: SnapshotReport) -> None:
+    table("snapshot", [{"label": name, "boxes": count} for name, count in report.per_label.items()], f"{snapshot.id}")
+    failures("snapshot-failures", report.failures)
+    sheet = workspace.workdir / "reports" / f"snapshot-{snapshot.id}.jpg"
+    shown = [(sample.path, sample.boxes) for sample in snapshot.samples[-_SHOWN:]]
+    picture("snapshot-samples", contact_sheet(shown, snapshot.label_map, sheet), "What people drew, newest images")

@@ -1,0 +1,146 @@
+"""What every task works with, made from a flow's target once in a process: client, ledger, brains, images."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffgram_flows.blocks import find_credentials
+from diffgram_flows.brains import BrainRecord, Registry
+from diffgram_flows.datasets import ImageCache
+from diffgram_flows.diffgram import DiffgramClient
+from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.ledger import Ledger, Limit, open_ledger
+from diffgram_flows.ledger.pacing import SERVER_LIMITS
+from diffgram_flows.models import BrainRef
+from diffgram_flows.parameters import Bucket, Target
+from diffgram_flows.storage import ObjectStore, StorageSettings, open_store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One dataset of one project, and all that we keep about it.
+
+    Attributes:
+        directory_id: The dataset.
+        schema_id: The label schema that its annotations use.
+        workdir: Where snapshots, brains, images and predictions lie.
+    """
+
+    client: DiffgramClient
+    ledger: Ledger
+    directory_id: int
+    schema_id: int
+    workdir: Path
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.workdir / "brains")
+
+    @property
+    def images(self) -> ImageCache:
+        return ImageCache(self.workdir / "images")
+
+    @property
+    def snapshots(self) -> Path:
+        return self.workdir / "snapshots"
+
+    def predictions(self, brain: BrainRef) -> Path:
+        """Folder with what one brain version saw."""
+        return self.workdir / "predictions" / str(brain)
+
+    def champion(self, name: str) -> BrainRecord | None:
+        return self.registry.champion(name)
+
+    def label_names(self) -> dict[int, str]:
+        """Label file id to name, as the schema has them now."""
+        return {label.label_file_id: label.name for label in self.client.labels(self.schema_id)}
+
+
+_opened: dict[Target, Workspace] = {}
+_opening = threading.Lock()
+
+
+def open_workspace(target: Target, *, create: bool = False) -> Workspace:
+    """The workspace of a target; the server is asked for ids once in a process.
+
+    Args:
+        target: Which dataset.
+        create: Whether to create the dataset if it is missing.
+
+    Raises:
+        ConfigurationError: No credentials, or the dataset or schema does not exist.
+        AuthenticationError, ProjectNotFound, ServerUnreachable: The server's answer.
+    """
+    with _opening:
+        if target not in _opened:
+            _opened[target] = _open(target, create)
+        return _opened[target]
+
+
+@contextmanager
+def open_bucket(bucket: Bucket) -> Iterator[tuple[ObjectStore, str]]:
+    """The store and the prefix of a bucket."""
+    settings = StorageSettings(**bucket.model_dump(mode="json", exclude={"uri"}))
+    store, prefix = open_store(bucket.uri, settings)
+    with store:
+        yield store, prefix
+
+
+@contextmanager
+def open_bucket_if_any(bucket: Bucket | None) -> Iterator[ObjectStore | None]:
+    """The store of a bucket, or ``None`` where a flow was not given one."""
+    if bucket is None:
+        yield None
+        return
+    with open_bucket(bucket) as (store, _):
+        yield store
+
+
+def _open(target: Target, create: bool) -> Workspace:
+    credentials = find_credentials(target)
+    workdir = target.workdir.expanduser().resolve()
+    server = credentials.diffgram_url.rstrip("/")
+    ledger = open_ledger(target.ledger_url or str(workdir / "ledger.db"), server)
+    client = DiffgramClient(
+        server,
+        credentials.project,
+        credentials.client_id,
+        credentials.client_secret.get_secret_value(),
+        pacer=ledger.pacer(server, _limits(target)),
+    )
+    client.view_project()  # a wrong credential or project ends here, before anything is created
+    schema_id = _schema_id(client, target.label_schema)
+    directory_id = _directory_id(client, target.dataset, create)
+    ledger = ledger.for_target(f"{server}/{credentials.project}/{directory_id}")
+    return Workspace(client, ledger, directory_id, schema_id, workdir)
+
+
+def _limits(target: Target) -> dict[str, Limit]:
+    rate = target.packets_per_second
+    limits = {name: limit for name, limit in SERVER_LIMITS.items() if name != "input/packet"}
+    return {**limits, "input/packet": Limit(per_second=rate)} if rate else limits
+
+
+def _schema_id(client: DiffgramClient, name: str) -> int:
+    schemas = client.schemas()
+    for schema in schemas:
+        if schema.name == name or (not name and schema.is_default):
+            return schema.id
+    raise ConfigurationError(
+        f"The project {client.project!r} has no label schema {name!r}; it has {[schema.name for schema in schemas]}.",
+        cure="Create it in Diffgram with its labels, or name one that exists.",
+    )
+
+
+def _directory_id(client: DiffgramClient, name: str, create: bool) -> int:
+    found = client.ensure_directory(name) if create else client.find_directory(name)
+    if found is None:
+        raise ConfigurationError(
+            f"The project {client.project!r} has no dataset {name!r}.",
+            cure="Import files first, which creates it, or name a dataset that exists.",
+        )
+    return found.id
