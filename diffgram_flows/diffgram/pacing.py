@@ -1,0 +1,23 @@
+"""Who says when a call may leave. The ledger has an implementation that all threads and processes share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Pacer(Protocol):
+    """Holds calls back so that the server's quotas are kept instead of discovered."""
+
+    def wait(self, endpoint: str) -> None:
+        """Block until a call to ``endpoint`` (such as ``input/packet``) may leave.
+
+        Raises:
+            BudgetExhausted: A daily quota is used up.
+        """
+
+
+class Unpaced(Pacer):
+    """The pacer of servers without rate limits: never waits."""
+
+    def wait(self, endpoint: str) -> None:
+        return None
