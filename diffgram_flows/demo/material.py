@@ -21,13 +21,11 @@ _MIN_PER_ROUND = 4
 
 
 class Material(Protocol):
-    """Pictures and their truth.
+    """Pictures and their truth."""
 
-    Attributes:
-        truth: COCO file with what is in the pictures.
-    """
-
-    truth: Path
+    @property
+    def truth(self) -> Path:
+        """COCO file with what is in the pictures."""
 
     def put(self, bucket: Path, round_number: int) -> None:
         """Let the pictures of a round (from 1) arrive in the bucket; those that are there stay as they are."""

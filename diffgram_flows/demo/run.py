@@ -49,8 +49,9 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     # The import of TensorFlow and of the flows takes seconds in which the servers start.
     with prefect_server(workdir / "prefect") as prefect, SandboxProcess(workdir / "diffgram") as diffgram:
         _use(prefect, diffgram)
-        from diffgram_flows.demo.material import Digits, OwnPictures
+        from diffgram_flows.demo.material import Digits, Material, OwnPictures
 
+        material: Material
         if options.images and options.truth:
             material = OwnPictures.find(options.images.resolve(), options.truth.resolve(), options.rounds)
         else:

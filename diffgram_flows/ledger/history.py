@@ -72,9 +72,9 @@ class History(Book):
         return self.label_map()
 
     def add_snapshot(self, row: SnapshotRow) -> None:
-        """Record a snapshot; the same content again only tells that more files were looked at."""
+        """Record a snapshot as the newest one; the same content again has the same row."""
         values = {**asdict(row), "target": self._target, "created_at": time.time()}
-        self._upsert(snapshots, [values], update=("finished", "export_id"))
+        self._upsert(snapshots, [values], update=("finished", "export_id", "created_at"))
 
     def snapshots(self) -> list[SnapshotRow]:
         """Snapshots, oldest first."""

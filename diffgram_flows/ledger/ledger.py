@@ -39,6 +39,10 @@ class Ledger:
         """The pacer that everybody on this database shares for one server."""
         return SharedPacer(self._engine, server, limits)
 
+    def for_target(self, target: str) -> Ledger:
+        """The ledger of another target in the same database."""
+        return Ledger(self._engine, target)
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -139,6 +139,14 @@ class Objects(Book):
         """These rows are to be sent (again)."""
         self._set(ids, state="new", reason=reason)
 
+    def requeue(self, row_id: int, reason: str, *, input_id: int | None) -> None:
+        """Send the object again; ``input_id`` is kept, so that its dead import is not taken for the next one's."""
+        self._set([row_id], state="new", reason=reason, input_id=input_id)
+
+    def note(self, ids: Sequence[int], text: str) -> None:
+        """Write down what is odd about these rows, in whatever state they are."""
+        self._set(ids, reason=text)
+
     def imported(self, row_id: int, *, file_id: int, input_id: int | None, note: str = "") -> None:
         self._set([row_id], state="imported", file_id=file_id, input_id=input_id, reason=note)
 

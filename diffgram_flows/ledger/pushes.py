@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Row
 
 from diffgram_flows.ledger.book import Book
 from diffgram_flows.ledger.schema import pushes
@@ -57,10 +58,16 @@ class Pushes(Book):
         if brain is not None:
             query = query.where(pushes.c.brain == brain)
         with self._reading() as connection:
-            return [
-                PushRow(row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at)
-                for row in connection.execute(query)
-            ]
+            return [_row(row) for row in connection.execute(query)]
+
+    def of_files(self, file_names: Sequence[str]) -> dict[str, list[PushRow]]:
+        """Every push of these files, whatever its brain and state, by file name."""
+        query = sa.select(pushes).where(pushes.c.target == self._target, pushes.c.file_name.in_(file_names))
+        found: dict[str, list[PushRow]] = {}
+        with self._reading() as connection:
+            for row in connection.execute(query.order_by(pushes.c.brain)):
+                found.setdefault(row.file_name, []).append(_row(row))
+        return found
 
     def _values(self, row: PushRow) -> dict[str, Any]:
         return {
@@ -73,6 +80,10 @@ class Pushes(Book):
             "reason": row.reason,
             "updated_at": time.time(),
         }
+
+
+def _row(row: Row[Any]) -> PushRow:
+    return PushRow(row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at)
 
 
 def _boxes(text: str) -> tuple[Box, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from PIL import Image
+from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from diffgram_flows.models import Failure
 
-Cell = str | int | float | bool | None
 _MAX_ROWS = 200
+_MAX_SIDE = 1200
 
 
 def in_run() -> bool:
@@ -20,12 +22,12 @@ def in_run() -> bool:
     return TaskRunContext.get() is not None or FlowRunContext.get() is not None
 
 
-def table(key: str, rows: Sequence[Mapping[str, Cell]], description: str) -> None:
+def table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> None:
     """Show rows as a table.
 
     Args:
         key: Lower-case letters, digits and dashes; the history of a key is kept.
-        rows: One mapping a row, column to cell.
+        rows: One mapping a row, column to a text or a number.
         description: Markdown above the table.
     """
     if in_run() and rows:
@@ -39,11 +41,16 @@ def failures(key: str, found: Sequence[Failure]) -> None:
 
 
 def picture(key: str, path: Path, description: str) -> None:
-    """Show a PNG or JPEG file inside the artifact itself, so that it is there wherever the UI runs."""
+    """Show a picture file; it travels inside the artifact, so that it is there wherever the UI runs.
+
+    Large pictures are made smaller: the UI leaves artifacts of more than about a megabyte blank.
+    """
     if not in_run():
         return
-    kind = "png" if path.suffix == ".png" else "jpeg"
-    data = base64.b64encode(path.read_bytes()).decode()
-    create_markdown_artifact(
-        key=key, markdown=f"{description}\n\n![{description}](data:image/{kind};base64,{data})", description=description
-    )
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+        small.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    encoded = BytesIO()
+    small.save(encoded, "JPEG", quality=80)
+    data = base64.b64encode(encoded.getvalue()).decode()
+    create_image_artifact(key=key, image_url=f"data:image/jpeg;base64,{data}", description=description)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from prefect import task
 
-from diffgram_flows.brains import contact_sheet
-from diffgram_flows.datasets import SnapshotReport, export_finished, load_snapshot, make_snapshot
+from diffgram_flows.datasets import SnapshotOptions, SnapshotReport, export_finished, make_snapshot
 from diffgram_flows.importing import refresh_tasks
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import Snapshot
 from diffgram_flows.parameters import ExportParameters, Target
-from diffgram_flows.reports import failures, picture, table, watched
+from diffgram_flows.reports import failures, picture, sheet, table, watched
 from diffgram_flows.tasks.retrying import RETRYING
 from diffgram_flows.tasks.workspace import Workspace, open_bucket_if_any, open_workspace
 
@@ -61,36 +60,30 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
             workspace.client,
             workspace.ledger,
             directory_id=workspace.directory_id,
-            folder=workspace.workdir / "exports",
+            folder=workspace.workdir,
+            schema_id=workspace.schema_id,
             timeout=60 * options.timeout_minutes,
             progress=progress,
         )
     with open_bucket_if_any(parameters.bucket) as store, watched("Fetching images", "fetching") as progress:
         snapshot, report = make_snapshot(
             export,
-            workspace.client,
             workspace.ledger,
             workspace.images,
             store,
-            schema_id=workspace.schema_id,
+            workspace.client,
             folder=workspace.snapshots,
-            validation_share=options.validation_share,
-            test_share=options.test_share,
+            options=SnapshotOptions(options.validation_share, options.test_share, options.group_pattern or None),
             progress=progress,
         )
     _show(workspace, snapshot, report)
     return report
 
 
-def newest_snapshot(workspace: Workspace) -> Snapshot | None:
-    """The snapshot that was made last, read from disk."""
-    rows = workspace.ledger.history.snapshots()
-    return load_snapshot(workspace.snapshots / rows[-1].snapshot_id, workspace.images) if rows else None
-
-
 def _show(workspace: Workspace, snapshot: Snapshot, report: SnapshotReport) -> None:
-    table("snapshot", [{"label": name, "boxes": count} for name, count in report.per_label.items()], f"{snapshot.id}")
+    rows = [{"label": name, "boxes": count} for name, count in report.per_label.items()]
+    table("snapshot", rows, f"Snapshot {snapshot.id}: {report.images} images")
     failures("snapshot-failures", report.failures)
-    sheet = workspace.workdir / "reports" / f"snapshot-{snapshot.id}.jpg"
     shown = [(sample.path, sample.boxes) for sample in snapshot.samples[-_SHOWN:]]
-    picture("snapshot-samples", contact_sheet(shown, snapshot.label_map, sheet), "What people drew, newest images")
+    drawn = sheet(shown, snapshot.label_map, workspace.workdir / "reports" / f"snapshot-{snapshot.id}.jpg")
+    picture("snapshot-samples", drawn, "What people drew, newest images")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import task
 
-from diffgram_flows.brains import BrainRecord, contact_sheet, read_predictions, write_predictions
+from diffgram_flows.brains import BrainRecord, read_predictions, write_predictions
+from diffgram_flows.datasets import ImageSource
 from diffgram_flows.errors import NoChampion
 from diffgram_flows.models import Failure, Prediction
 from diffgram_flows.parameters import Bucket, PredictParameters
-from diffgram_flows.reports import failures, picture, watched
+from diffgram_flows.reports import failures, picture, sheet, watched
 from diffgram_flows.tasks.prelabelling import check_labels, predict
 from diffgram_flows.tasks.retrying import RETRYING
 from diffgram_flows.tasks.workspace import Workspace, open_bucket_if_any, open_workspace
@@ -71,7 +73,8 @@ def predict_chunk(parameters: PredictParameters, chunk: tuple[int, int]) -> Pred
     workspace = open_workspace(parameters.target)
     record = require_champion(workspace, parameters.brain)
     first, last = chunk
-    wanted = [file_id for file_id in unseen_files(workspace, record) if first <= file_id <= last]
+    unseen = unseen_files(workspace, record)
+    wanted = {file_id: name for file_id, name in unseen.items() if first <= file_id <= last}
     paths, missing = _images(workspace, parameters.bucket, wanted)
     with watched("Predicting", "predicting") as progress:
         seen = []
@@ -88,17 +91,18 @@ def predict_chunk(parameters: PredictParameters, chunk: tuple[int, int]) -> Pred
 
 
 def _images(
-    workspace: Workspace, bucket: Bucket | None, file_ids: list[int]
+    workspace: Workspace, bucket: Bucket | None, wanted: Mapping[int, str]
 ) -> tuple[dict[str, Path], tuple[Failure, ...]]:
     """Image files by file name: from the bucket if one is given, else from Diffgram."""
-    rows = [row for file_id, row in workspace.ledger.objects.by_file_id().items() if file_id in set(file_ids)]
     with open_bucket_if_any(bucket) as store:
-        return workspace.images.fetch_many(rows, store, workspace.client)
+        source = ImageSource(workspace.images, workspace.client, workspace.ledger.objects.by_file_id(), store)
+        paths, missing = source.fetch_many(wanted)
+    return {wanted[file_id]: path for file_id, path in paths.items()}, missing
 
 
 def _show(workspace: Workspace, record: BrainRecord, paths: dict[str, Path], seen: list[Prediction]) -> None:
-    sheet = workspace.workdir / "reports" / f"{record.ref}-predictions.jpg"
     shown = [(paths[found.key], found.boxes) for found in seen if not found.error][:_SHOWN]
     if shown:
-        drawn = contact_sheet(shown, record.manifest.label_map, sheet)
+        out = workspace.workdir / "reports" / f"{record.ref}-predictions.jpg"
+        drawn = sheet(shown, record.manifest.label_map, out)
         picture("predictions", drawn, f"What {record.ref} sees in images that nobody annotated yet")

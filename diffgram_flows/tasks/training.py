@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from diffgram_flows.brains import TrainingOptions, Verdict, judge, loss_curve, precision_recall, train_brain
+from diffgram_flows.datasets import latest_snapshot
 from diffgram_flows.errors import NotEnoughData
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import BrainRef, Snapshot
 from diffgram_flows.parameters import TrainOptions, TrainParameters
 from diffgram_flows.reports import picture, table, watched
-from diffgram_flows.tasks.exporting import newest_snapshot
 from diffgram_flows.tasks.workspace import Workspace, open_workspace
 
 
@@ -45,14 +46,7 @@ def judge_brain(parameters: TrainParameters, brain: str) -> Verdict:
     workspace = open_workspace(parameters.target)
     snapshot = _snapshot(workspace)
     record = workspace.registry.get(BrainRef.parse(brain))
-    with watched("Judging", "judging") as progress:
-        verdict = judge(
-            record,
-            workspace.registry,
-            snapshot.split("test"),
-            min_map50=parameters.training.min_map50,
-            progress=progress,
-        )
+    verdict = judge(record, workspace.registry, snapshot.split("test"), min_map50=parameters.training.min_map50)
     _remember(workspace, snapshot, verdict)
     _show(workspace.workdir / "reports", verdict)
     return verdict
@@ -70,7 +64,7 @@ def left_unjudged(parameters: TrainParameters) -> str | None:
 
 
 def _snapshot(workspace: Workspace) -> Snapshot:
-    snapshot = newest_snapshot(workspace)
+    snapshot = latest_snapshot(workspace.ledger, workspace.snapshots, workspace.images)
     if snapshot is None:
         raise NotEnoughData(
             "There is no snapshot to train on.", cure="Finish some tasks in Diffgram, then export the annotations."
@@ -103,6 +97,6 @@ def _show(folder: Path, verdict: Verdict) -> None:
     rows = [{"brain": name, "mAP": found.map, "mAP50": found.map50} for name, found in evaluations.items()]
     table("evaluation", rows, verdict.reason)
     classes = verdict.candidate_evaluation.per_class
-    table("classes", [{"label": name, **vars_of(scores)} for name, scores in classes.items()], str(verdict.candidate))
+    table("classes", [{"label": name, **asdict(scores)} for name, scores in classes.items()], str(verdict.candidate))
     curve = precision_recall(evaluations, folder / f"{verdict.candidate}-precision-recall.png")
     picture("precision-recall", curve, "Precision and recall at IoU 0.5")

@@ -1,0 +1,85 @@
+"""Files that are there as a whole or not at all, whatever happens to the process or the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+PART = ".part-"
+_ABANDONED_AFTER = 86_400.0  # seconds; no write takes so long
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file next to its place and move it there; a file of that name is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=PART, dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            _write(file.fileno(), content)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> bool:
+    """Write a folder of files as one step; ``False`` if somebody else was faster and theirs is in place.
+
+    What a crash leaves behind begins with ``.part-`` and is removed by a later call.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent)
+    part = Path(tempfile.mkdtemp(prefix=PART, dir=path.parent))
+    try:
+        part.chmod(0o755)
+        for name, content in files.items():
+            with open(part / name, "wb") as file:
+                _write(file.fileno(), content)
+        _sync_folder(part)
+        try:
+            os.rename(part, path)
+        except OSError:
+            if path.is_dir():
+                return False
+            raise
+        _sync_folder(path.parent)
+        return True
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hex, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for part in folder.glob(f"{PART}*"):
+        try:
+            abandoned = time.time() - part.stat().st_mtime > _ABANDONED_AFTER
+        except FileNotFoundError:
+            continue
+        if abandoned:
+            shutil.rmtree(part, ignore_errors=True)

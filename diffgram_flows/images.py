@@ -1,0 +1,118 @@
+"""What an image file says about itself in its first bytes: read before anything decodes it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from diffgram_flows.errors import ImageRejected
+
+MAX_PIXELS = 100_000_000
+# What both Pillow and TensorFlow decode.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+_ORIENTATION_TAG = 0x0112
+
+
+def image_size(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Width and height in pixels of the upright image (EXIF orientation applied), from the header alone.
+
+    Args:
+        source: The file, or its bytes.
+        name: What the error calls the image.
+        max_pixels: The largest accepted width x height; a small file can claim a huge image.
+
+    Raises:
+        ImageRejected: Unreadable, not an image, of an unsupported type, or too large.
+    """
+    width, height, turn = header(source, name=name, max_pixels=max_pixels)
+    return upright_size(width, height, turn)
+
+
+def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
+    """Width and height after an EXIF orientation was undone: 5 to 8 lie on their side."""
+    return (height, width) if orientation >= 5 else (width, height)
+
+
+def header(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int, int]:
+    """Width and height in pixels as stored, and the EXIF orientation (1 to 8, 1 is upright).
+
+    Args:
+        source: The file, or its bytes.
+        name: What the error calls the image.
+        max_pixels: The largest accepted width x height.
+
+    Raises:
+        ImageRejected: Unreadable, not an image, of an unsupported type, or too large.
+    """
+    image = _open(source, name, max_pixels)
+    with image:
+        turn = _orientation(image)
+        return image.width, image.height, turn
+
+
+def check_pixels(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Decode the whole image, which finds what the header cannot show: a file that was cut short.
+
+    Args:
+        source: The file, or its bytes.
+        name: What the error calls the image.
+        max_pixels: The largest accepted width x height.
+
+    Raises:
+        ImageRejected: As :func:`image_size`, or the pixels are damaged.
+    """
+    image = _open(source, name, max_pixels)
+    try:
+        with image:
+            image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageRejected(f"The image {name} is damaged ({error}).", cure="Restore or remove the file.") from error
+
+
+def _open(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
+    """The opened image, its header read and its claims within bounds."""
+    try:
+        # Pillow has a bomb limit of its own, below or above ours, as a warning and an error: ours decides.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageRejected(
+            f"{name} is not an image, or not of a supported type.",
+            cure=f"Supported types are {', '.join(FORMATS)}; convert or remove the file.",
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageRejected(
+            f"The image {name} claims more pixels than Pillow opens.", cure="Scale it down or remove it."
+        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageRejected(
+            f"The image {name} cannot be read ({_reason(error)}).", cure="Restore or remove the file."
+        ) from error
+    if not 0 < image.width * image.height <= max_pixels:
+        claim = f"{image.width} x {image.height}"
+        image.close()
+        raise ImageRejected(
+            f"The image {name} claims {claim} pixels, more than the limit of {max_pixels:,}.",
+            cure="Scale it down, or raise the limit if such images are expected.",
+        )
+    return image
+
+
+def _reason(error: Exception) -> str:
+    """Without the path, which the name already tells."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where it is missing or nonsense: a damaged tag does not spoil a good image."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode the whole file to look for EXIF behind the pixels
+    try:
+        turn = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Pillow's EXIF parser raises whatever its struct calls do
+        return 1
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1

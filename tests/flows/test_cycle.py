@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from diffgram_flows.errors import NoChampion, NotEnoughData
+from diffgram_flows.feedback import acceptance
+from diffgram_flows.parameters import ExportParameters, PredictParameters, TrainOptions, TrainParameters
+from flows.cycle import cycle
+from flows.export_annotations import export_annotations
+from flows.predict_batch import predict_batch
+from flows.train_brain import train_brain
+
+
+def test_the_cycle_goes_round(site: Any) -> None:
+    form = site.cycle_parameters(min_new_files=9)
+    turn = cycle(form)
+    assert turn.did == ("import",)
+    assert any("12 files have an open task" in reason for reason in turn.waiting_for)
+
+    assert site.annotate(limit=9) == 9
+    turn = cycle(form)
+    assert turn.did[:3] == ("import", "export", "train")
+    assert turn.champion == "detector@1"
+    assert "update" in turn.did  # three files are open, and the new champion has looked at them
+
+    site.arrive(12, 16)
+    turn = cycle(form)
+    assert turn.did == ("import",)
+    pushes = site.workspace.ledger.pushes.rows(brain="detector@1")
+    assert len(pushes) == 3 + 4
+    assert {push.state for push in pushes} <= {"confirmed", "empty"}
+
+    assert site.annotate() == 7
+    turn = cycle(form)
+    assert turn.did[:3] == ("import", "export", "train")
+    ledger = site.workspace.ledger
+    assert len(ledger.history.snapshots()) == 2
+    assert [row.promoted is not None for row in ledger.history.trainings()] == [True, True]
+    assert len(site.file_names()) == 16
+
+    idle = cycle(form)
+    assert idle.did == ("import",)
+    assert any("new objects" in reason for reason in idle.waiting_for)
+
+
+def test_what_people_drew_is_what_a_snapshot_holds(site: Any) -> None:
+    cycle(site.cycle_parameters(min_new_files=100))
+    site.annotate(limit=6)
+    report = export_annotations(ExportParameters(target=site.target))  # no bucket: images come from Diffgram
+    assert (report.images, report.failures) == (6, ())
+    again = export_annotations(ExportParameters(target=site.target))
+    assert (again.snapshot_id, again.new) == (report.snapshot_id, False)
+
+
+def test_a_cycle_that_runs_already_is_not_run_twice(site: Any) -> None:
+    with site.workspace.ledger.locks.hold("cycle"):
+        turn = cycle(site.cycle_parameters(min_new_files=1))
+    assert turn.did == ()
+    assert "lock is held" in turn.waiting_for[0]
+
+
+def test_no_champion_yet(site: Any) -> None:
+    cycle(site.cycle_parameters(min_new_files=100))
+    with pytest.raises(NoChampion, match="no champion yet"):
+        predict_batch(PredictParameters(target=site.target))
+
+
+def test_nothing_to_train_on(site: Any) -> None:
+    with pytest.raises(NotEnoughData, match="no snapshot"):
+        train_brain(TrainParameters(target=site.target))
+
+
+def test_one_image_is_not_enough(site: Any) -> None:
+    for path in sorted(site.bucket.iterdir())[1:]:
+        path.unlink()
+    cycle(site.cycle_parameters(min_new_files=100))
+    assert site.annotate() == 1
+    export_annotations(ExportParameters(target=site.target))
+    with pytest.raises(NotEnoughData) as caught:
+        train_brain(TrainParameters(target=site.target, training=TrainOptions(**site.train)))
+    assert caught.value.cure
+
+
+def test_a_crash_between_training_and_judging_costs_no_training(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cycle(site.cycle_parameters(min_new_files=100))
+    site.annotate()
+    export_annotations(ExportParameters(target=site.target))
+    form = TrainParameters(target=site.target, training=TrainOptions(**site.train))
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("the machine is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("diffgram_flows.tasks.training.judge_brain", crash)
+        with pytest.raises(RuntimeError, match="gone"):
+            train_brain(form)
+    assert train_brain(form).candidate.version == 1
+
+
+def test_people_start_from_what_the_brain_saw(site: Any) -> None:
+    form = site.cycle_parameters(min_new_files=9)
+    cycle(form)
+    site.annotate(limit=9)
+    champion = cycle(form).champion
+    site.annotate()
+    cycle(site.cycle_parameters(min_new_files=100))
+    workspace = site.workspace
+    record = workspace.champion("detector")
+    assert record is not None
+    treated = acceptance(workspace.client, workspace.ledger, brain=record.ref)
+    assert champion == "detector@1"
+    assert treated.prelabels == treated.kept + treated.corrected + treated.deleted
