@@ -1,0 +1,65 @@
+"""Whose boxes are on a file: ours, a person's, or ours no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from diffgram_flows.diffgram import FileAnnotations, Instance
+from diffgram_flows.ledger import Ledger, PushRow
+from diffgram_flows.models import Box
+
+_UNTOUCHED_TASKS = frozenset({"available", "deferred"})  # nobody has worked on these, or is about to
+
+
+def place(box: Box) -> Box:
+    """Label and geometry of a box, without the score, so that two boxes at the same place are equal."""
+    return replace(box, score=None)
+
+
+def places(pushes: Iterable[PushRow]) -> set[Box]:
+    """Where we put boxes."""
+    return {place(box) for push in pushes for box in push.boxes}
+
+
+def started_files(ledger: Ledger) -> set[int]:
+    """Files on which a person works or has worked, by the tasks as last seen."""
+    return {task.file_id for task in ledger.work.tasks() if task.status not in _UNTOUCHED_TASKS}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is on a file, in the light of what we pushed to it.
+
+    Attributes:
+        by_people: Instances that a machine did not make, or that a person has changed.
+        ours: Machine boxes that lie where the ledger says we put one.
+        missing: Boxes that were confirmed and are not there any more: a person deleted or moved them.
+    """
+
+    by_people: tuple[Instance, ...]
+    ours: tuple[Instance, ...]
+    missing: frozenset[Box]
+
+    @property
+    def touched(self) -> bool:
+        """Whether a person was at work here."""
+        return bool(self.by_people or self.missing)
+
+
+def drawn(annotations: FileAnnotations, pushes: Iterable[PushRow]) -> Drawn:
+    """Sort what is on a file by who drew it.
+
+    A box counts as ours if it is still marked as machine-made and lies exactly where we put one. A superseded push is
+    still ours, but its boxes are not missed: we removed them.
+    """
+    earlier = list(pushes)
+    pushed = places(earlier)
+    living = [instance for instance in annotations.instances if not instance.soft_delete]
+    machine = [(instance, place(instance.box)) for instance in living if instance.machine_made and instance.box]
+    expected = places(push for push in earlier if push.state == "confirmed")
+    return Drawn(
+        by_people=tuple(instance for instance in living if not instance.machine_made),
+        ours=tuple(instance for instance, here in machine if here in pushed),
+        missing=frozenset(expected.difference(here for _, here in machine)),
+    )

@@ -1,0 +1,3 @@
+from servers.bench import bench, folder, ledger, make_bench, sandbox, store
+
+__all__ = ["bench", "folder", "ledger", "make_bench", "sandbox", "store"]

@@ -1,0 +1,90 @@
+"""A crash at any moment loses nothing and repeats nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+import time
+
+import pytest
+from servers.bench import Bench, client_of, import_in_child
+
+from diffgram_flows.diffgram import DiffgramClient, ImportRow, Packet
+from diffgram_flows.importing import import_new
+
+
+class Mortal(DiffgramClient):
+    """Ends the process, as far as a thread can, around its ``at``-th packet or its ``at``-th look at the imports."""
+
+    at = 0
+    before = False
+    looks = 0
+    _packets = 0
+    _lock = threading.Lock()
+
+    def send_packet(self, packet: Packet) -> None:
+        with self._lock:
+            self._packets += 1
+            dying = self._packets == self.at
+        if dying and self.before:
+            raise SystemExit
+        super().send_packet(packet)
+        if dying:
+            raise SystemExit
+
+    def imports(self, *, limit: int = 1000, status: str = "All", file_id: int | None = None) -> list[ImportRow]:
+        rows = super().imports(limit=limit, status=status, file_id=file_id)
+        self.looks -= 1
+        if self.looks == 0:
+            raise SystemExit
+        return rows
+
+
+@pytest.mark.parametrize(
+    ("at", "before", "looks"),
+    [
+        pytest.param(1, True, 0, id="before the first packet"),
+        pytest.param(1, False, 0, id="between the first packet and its record"),
+        pytest.param(7, True, 0, id="before the last packet of a chunk"),
+        pytest.param(7, False, 0, id="between the last packet and its record"),
+        pytest.param(0, False, 1, id="between the first look and its records"),
+    ],
+)
+def test_a_crash_is_repaired_by_the_next_import(bench: Bench, at: int, looks: int, *, before: bool) -> None:
+    bench.draw(7)
+    with client_of(bench.sandbox, kind=Mortal) as client:
+        assert isinstance(client, Mortal)
+        client.at, client.before, client.looks = at, before, looks
+        with pytest.raises(SystemExit):
+            import_new(client, bench.store, "", bench.ledger, directory_id=bench.directory_id, timeout=20, threads=1)
+    rows = bench.import_all()
+    assert len(rows) == 7
+    assert bench.packets() == dict.fromkeys((row.file_name for row in rows), 1)
+
+
+def test_sixty_objects_survive_a_dozen_kills(bench: Bench) -> None:
+    bench.draw(60)
+    kills = 0
+    chance = random.Random(7)  # noqa: S311 - moments, not secrets
+    children = multiprocessing.get_context("forkserver")
+    # What takes time to import; Python 3.11 preloads only what lies on the interpreter's own path.
+    children.set_forkserver_preload(
+        ["diffgram_flows.importing", "diffgram_flows.sandbox.process", "pytest", "PIL.Image"]
+    )
+    for _ in range(12):
+        begun = children.Event()
+        child = children.Process(target=import_in_child, args=(bench.recipe(), begun))
+        child.start()
+        begun.wait(30)
+        time.sleep(chance.uniform(0.02, 0.4))
+        kills += child.is_alive()
+        child.kill()
+        child.join()
+        child.close()
+    rows = bench.import_all()
+    assert kills >= 10
+    assert len(rows) == 60
+    assert bench.states() == {"imported": 60}
+    assert bench.names() == sorted(row.file_name for row in rows)
+    assert {row.file_id for row in rows} == set(bench.client.file_ids(bench.directory_id))
