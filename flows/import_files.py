@@ -6,6 +6,7 @@ from prefect import flow
 
 from diffgram_flows.parameters import ImportParameters
 from diffgram_flows.tasks import importing
+from diffgram_flows.tasks.workspace import open_workspace
 
 
 @flow(name="import files")
@@ -16,8 +17,9 @@ def import_files(parameters: ImportParameters) -> importing.ImportSummary:
         parameters: Which bucket, which dataset, and how.
     """
     importing.check_access(parameters.target, parameters.bucket)
-    scanned = importing.scan_bucket(parameters)
-    for chunk in importing.chunks_to_do(parameters):
-        importing.import_chunk(parameters, chunk)
-    importing.open_tasks(parameters)
-    return importing.summarise(parameters, scanned)
+    with open_workspace(parameters.target).ledger.locks.hold("import"):
+        scanned = importing.scan_bucket(parameters)
+        for chunk in importing.chunks_to_do(parameters):
+            importing.import_chunk(parameters, chunk)
+        importing.open_tasks(parameters)
+        return importing.summarise(parameters, scanned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.console import Console
 from diffgram_flows.demo.material import Material, label_names
 from diffgram_flows.demo.run import DemoOptions
 from diffgram_flows.diffgram import DiffgramClient
+from diffgram_flows.models import Progress
 from diffgram_flows.parameters import (
     AnnotationOptions,
     Bucket,
@@ -23,6 +24,7 @@ from diffgram_flows.parameters import (
 )
 from diffgram_flows.reports import shown_in_terminal, watched
 from diffgram_flows.sandbox import Annotator, SandboxProcess
+from diffgram_flows.sandbox.comparison import AnnotationTally
 from diffgram_flows.sandbox.truth import CocoTruth
 from diffgram_flows.tasks.cycling import CycleSummary
 from diffgram_flows.tasks.exporting import refresh_work
@@ -30,7 +32,6 @@ from diffgram_flows.tasks.workspace import Workspace, open_workspace
 from flows.cycle import cycle
 
 _ERROR_RATE = 0.02
-_SHIFT = 25  # tasks that a person does before the demo looks at the clock
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,12 @@ class Play:
             self._diffgram.url, self._diffgram.email, self._diffgram.password, truth, error_rate=_ERROR_RATE
         )
         with shown_in_terminal(), watched("Annotating", "annotating") as progress:
-            finished = self._finished()
             for job in self.workspace.ledger.work.jobs():
-                while len(finished) < goal and job.job_id is not None:
-                    done = person.annotate(job.job_id, limit=min(_SHIFT, goal - len(finished)))
-                    finished = self._finished()
-                    progress(len(finished), goal)
-                    if not done.images:
-                        break
+                finished = len(self._finished())
+                if finished < goal and job.job_id is not None:
+                    told = partial(_tell, progress, finished, goal)
+                    person.annotate(job.job_id, goal - finished, done=told)
+            progress(len(self._finished()), goal)
 
     def _finished(self) -> set[int]:
         refresh_work.fn(self._target())
@@ -146,3 +145,7 @@ class Play:
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)
+
+
+def _tell(progress: Progress, before: int, goal: int, tally: AnnotationTally) -> None:
+    progress(before + tally.images, goal)

@@ -50,7 +50,7 @@ def unseen_files(workspace: Workspace, record: BrainRecord) -> dict[int, str]:
     """Files (id to name) with an open task that this brain version has neither looked at nor sent boxes for."""
     work, objects = workspace.ledger.work, workspace.ledger.objects.by_file_id()
     open_files = work.tasked_files() - work.finished_files()
-    done = {push.file_name for push in workspace.ledger.pushes.rows(brain=str(record.ref))}
+    done = {push.file_name for push in workspace.ledger.pushes.rows(brain=str(record.ref)) if push.state != "released"}
     done |= {seen.key for seen in read_predictions(workspace.predictions(record.ref))}
     names = {file_id: objects[file_id].file_name for file_id in sorted(open_files) if file_id in objects}
     return {file_id: name for file_id, name in names.items() if name not in done}

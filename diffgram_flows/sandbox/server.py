@@ -1,0 +1,137 @@
+"""The server process: one data folder, one port, until it is told to stop or its parent is gone."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import fcntl
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import orjson
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.sandbox.app import create_app
+from diffgram_flows.sandbox.bootstrap import Keys, bootstrap
+from diffgram_flows.sandbox.core import Sandbox
+from diffgram_flows.sandbox.settings import SandboxSettings
+
+HOST = "127.0.0.1"
+LAST_RESORT = 15.0
+
+
+class ReachableTransport(HttpToolsProtocol):
+    """Tells the application its transport, so that it can answer with what is not HTTP."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember the transport in the state that every request of this connection gets."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Writes one line of JSON, the keys, to standard output once requests are accepted."""
+
+    def __init__(self, config: uvicorn.Config, keys: Keys) -> None:
+        super().__init__(config)
+        self._keys = keys
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.buffer.write(orjson.dumps(asdict(self._keys), option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.flush()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a server.
+
+    Raises:
+        ConfigurationError: Another server uses the folder, or the wanted port is taken.
+    """
+    parser = argparse.ArgumentParser("python -m diffgram_flows.sandbox", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sandbox's state")
+    parser.add_argument("--port", type=int, default=0, help="0: the one of the last time, or any free one")
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input is closed")
+    SandboxSettings.add_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    serve(parsed.data, SandboxSettings.from_arguments(parsed), parsed.port, parsed.exit_with_parent)
+
+
+def serve(folder: Path, settings: SandboxSettings, port: int = 0, exit_with_parent: bool = False) -> None:
+    """Serve a data folder until SIGINT, SIGTERM or, if so wished, the end of standard input.
+
+    Raises:
+        ConfigurationError: Another server uses the folder, or the wanted port is taken.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), _listening(folder, port) as listener:
+        sandbox = Sandbox.open(folder, settings)
+        keys = replace(bootstrap(sandbox.database, folder), url=f"http://{HOST}:{listener.getsockname()[1]}")
+        keys.write(folder)
+        config = uvicorn.Config(
+            create_app(sandbox),
+            http=ReachableTransport,
+            ws="none",
+            lifespan="on",
+            access_log=False,  # signed links must not reach a log
+            server_header=False,
+            log_level="warning",
+            timeout_keep_alive=75,  # that of the proxy in front of the recorded server
+            timeout_graceful_shutdown=5,
+        )
+        server = _AnnouncingServer(config, keys)
+        if exit_with_parent:
+            threading.Thread(target=_watch_parent, args=(server,), daemon=True).start()
+        server.run(sockets=[listener])
+
+
+def _watch_parent(server: uvicorn.Server) -> None:
+    # Not sys.stdin: its lock would be held at interpreter exit by this blocked thread.
+    while os.read(0, 4096):
+        pass
+    server.should_exit = True
+    threading.Event().wait(LAST_RESORT)
+    os._exit(1)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"Another sandbox runs on {folder}.", cure="Stop it, or choose another data folder."
+            ) from None
+        yield
+
+
+@contextmanager
+def _listening(folder: Path, port: int) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        wanted = port or _last_port(folder)
+        try:
+            listener.bind((HOST, wanted))
+        except OSError as error:
+            if port or error.errno != errno.EADDRINUSE:
+                raise ConfigurationError(
+                    f"The sandbox cannot listen on port {wanted}: {error.strerror}.", cure="Choose another port, or 0."
+                ) from error
+            listener.bind((HOST, 0))
+        yield listener
+
+
+def _last_port(folder: Path) -> int:
+    keys = Keys.read(folder)
+    return (urlsplit(keys.url).port or 0) if keys else 0
