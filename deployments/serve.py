@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import run
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.schedules import CronSchedule
+from prefect.schedules import Cron
 
 from diffgram_flows.parameters import (
     Bucket,
@@ -36,8 +36,8 @@ def deployments(bucket: str, dataset: str = "images", block: str = "") -> list[A
     target = Target(dataset=dataset, credentials_block=block)
     where = Bucket(uri=bucket)
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-    hourly = CronSchedule(cron="7 * * * *", timezone="UTC")
-    nightly = CronSchedule(cron="23 1 * * *", timezone="UTC")
+    hourly = Cron("7 * * * *", timezone="UTC")
+    nightly = Cron("23 1 * * *", timezone="UTC")
     return [
         import_files.to_deployment(
             "hourly",

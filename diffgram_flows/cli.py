@@ -105,7 +105,8 @@ def export(
         target=target, bucket=_bucket(bucket, storage) if bucket else None, exporting=exporting
     )
     report = _run("export_annotations", form)
-    _show("Snapshot", {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **report.splits})
+    splits = {name: f"{counts.images} images" for name, counts in report.splits.items()}
+    _show("Snapshot", {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits})
     return _failures(report.failures)
 
 

@@ -22,7 +22,8 @@ def image_size(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS)
     Args:
         source: The file, or its bytes.
         name: What the error calls the image.
-        max_pixels: The largest accepted width x height; a small file can claim a huge image.
+        max_pixels: The largest accepted width x height; a small file can claim a huge image. Pillow's own limit of
+            179 million holds as well.
 
     Raises:
         ImageRejected: Unreadable, not an image, of an unsupported type, or too large.
@@ -86,7 +87,7 @@ def _open(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageRejected(
-            f"The image {name} claims more pixels than Pillow opens.", cure="Scale it down or remove it."
+            f"The image {name} claims too many pixels ({error}).", cure="Scale it down or remove it."
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageRejected(

@@ -95,6 +95,9 @@ class ExportOptions(_Form):
     )
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="Share of images for choosing thresholds.")
     test_share: float = Field(default=0.2, gt=0, lt=1, description="Share of images that only judge.")
+    group_pattern: str = Field(
+        default="", description="Regular expression over keys; images with the same match stay in one split."
+    )
     timeout_minutes: float = Field(default=60.0, gt=0, description="How long to wait for the server's export.")
 
 

@@ -74,7 +74,7 @@ def compose(number: int, split: Split) -> tuple[Image.Image, list[tuple[str, tup
     """Picture ``number`` with its boxes: (digit, (x_min, y_min, x_max, y_max)) in pixels."""
     random = np.random.default_rng([20, number])
     canvas = _background(random)
-    pool = _handwriting(judging=split == "test")
+    pool = handwriting(judging=split == "test")
     boxes: list[tuple[str, tuple[int, int, int, int]]] = []
     for _ in range(int(random.integers(2, 6))):
         digit = _drawn(pool[int(random.integers(len(pool)))], random)
@@ -132,7 +132,8 @@ def _paste(canvas: Pixels, ink: Pixels, box: tuple[int, int, int, int], random: 
 
 
 @cache
-def _handwriting(*, judging: bool) -> tuple[_Digit, ...]:
+def handwriting(*, judging: bool) -> tuple[_Digit, ...]:
+    """The digits that teach, or those that judge; no digit is in both."""
     digits = _sklearn("sklearn.datasets").load_digits()
     order = np.random.default_rng(7).permutation(len(digits.target))
     cut = int(len(order) * _JUDGING_SHARE)

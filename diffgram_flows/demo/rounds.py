@@ -120,7 +120,7 @@ class Play:
         before = self.material.annotated_after(number - 1) if number > 1 else 0
         return CycleParameters(
             target=self._target(),
-            bucket=Bucket(uri=self.bucket.as_uri()),
+            bucket=Bucket(uri=f"file://{self.bucket}"),
             importing=ImportOptions(stuck_minutes=0.2, timeout_minutes=10),
             annotation=AnnotationOptions(job_name="digits" if self.options.images is None else "annotate"),
             exporting=ExportOptions(min_new_files=self.material.annotated_after(number) - before),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from diffgram_flows.demo.material import Digits, Material, OwnPictures
 from diffgram_flows.demo.prefect_server import PrefectServer, prefect_server
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.sandbox import SandboxProcess
@@ -46,17 +47,9 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     started = time.monotonic()
     workdir = options.workdir.resolve()
     workdir.mkdir(parents=True, exist_ok=True)
-    # The import of TensorFlow and of the flows takes seconds in which the servers start.
+    material = _material(options, workdir)
     with prefect_server(workdir / "prefect") as prefect, SandboxProcess(workdir / "diffgram") as diffgram:
         _use(prefect, diffgram)
-        from diffgram_flows.demo.material import Digits, Material, OwnPictures
-
-        material: Material
-        if options.images and options.truth:
-            material = OwnPictures.find(options.images.resolve(), options.truth.resolve(), options.rounds)
-        else:
-            per_round = (_FIRST_ROUND,) + (_LATER_ROUNDS,) * (options.rounds - 1)
-            material = Digits(workdir / "truth.json", per_round)
         prefect.wait_until_up()
         from diffgram_flows.demo.report import write_report
         from diffgram_flows.demo.rounds import Play
@@ -68,6 +61,12 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         summary.show(console)
         _keep_up(prefect, options, console)
     return 0
+
+
+def _material(options: DemoOptions, workdir: Path) -> Material:
+    if options.images and options.truth:
+        return OwnPictures.find(options.images.resolve(), options.truth.resolve(), options.rounds)
+    return Digits(workdir / "truth.json", (_FIRST_ROUND,) + (_LATER_ROUNDS,) * (options.rounds - 1))
 
 
 def _check(options: DemoOptions) -> None:

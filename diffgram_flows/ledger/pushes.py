@@ -1,8 +1,8 @@
 """What we told the server a machine has seen: the only record of it, since exports do not say who drew a box.
 
 States: ``intended`` (committed before the call) -> ``sent`` (queued by the server) -> ``confirmed`` | ``failed``;
-``skipped`` where a person had been at work, ``empty`` where the brain saw nothing, ``released`` where it never arrived and
-is to be sent again, ``superseded`` where a newer brain's boxes took the place.
+``skipped`` where a person had been at work, ``empty`` where the brain saw nothing, ``released`` where it never arrived
+and is to be sent again, ``superseded`` where a newer brain's boxes took the place.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Site:
     def import_parameters(self, uri: str = "", **bucket: Any) -> ImportParameters:
         return ImportParameters(
             target=self.target,
-            bucket=Bucket(uri=uri or self.bucket.as_uri(), **bucket),
+            bucket=Bucket(uri=uri or f"file://{self.bucket}", **bucket),
             importing=ImportOptions(timeout_minutes=1, stuck_minutes=0.2),
             annotation=AnnotationOptions(job_name=f"label {self.dataset}", task_timeout_seconds=20),
         )

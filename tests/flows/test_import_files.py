@@ -40,7 +40,8 @@ def png_bomb(path: Path, side: int = 20_000) -> None:
 def artifacts() -> dict[str, Any]:
     """The newest artifact of every key."""
     with get_client(sync_client=True) as client:
-        return {item.key: item for item in sorted(client.read_artifacts(), key=lambda item: str(item.created))}
+        found = sorted(client.read_artifacts(), key=lambda item: str(item.created))
+    return {str(item.key): item for item in found}
 
 
 def test_everything_is_imported_once_and_becomes_a_task(site: Any) -> None:
@@ -101,11 +102,11 @@ def test_s3_is_imported_through_presigned_urls_that_a_real_server_verifies(
 
 
 def test_gcs_is_imported_through_v4_urls_that_are_verified(site: Any, gcs_server: GoogleServer) -> None:
-    bucket = gcs_server.client().create_bucket("photos-of-flows")
+    bucket = gcs_server.client.create_bucket("photos-of-flows")
     for path in sorted(site.bucket.iterdir())[:5]:
         bucket.blob(f"2026/a b+ü/{path.name}").upload_from_filename(str(path))
     parameters = site.import_parameters(
-        "gs://photos-of-flows/2026", gcs_endpoint=gcs_server.url, gcs_key_file=gcs_server.owner_key_file
+        "gs://photos-of-flows/2026", gcs_endpoint=gcs_server.endpoint, gcs_key_file=gcs_server.key_file
     )
     assert import_files(parameters).imported == 5
     assert len(site.file_names()) == 5
@@ -144,7 +145,7 @@ def without_retries() -> Any:
 
 
 def test_missing_bucket(site: Any) -> None:
-    refused(site.import_parameters((site.folder / "nowhere").as_uri()), BucketNotFound, "nowhere")
+    refused(site.import_parameters(f"file://{site.folder}/nowhere"), BucketNotFound, "nowhere")
 
 
 def test_no_permission_to_list(site: Any, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,5 +159,5 @@ def test_no_permission_to_list(site: Any, s3_server: S3Server, monkeypatch: pyte
 def test_empty_prefix(site: Any) -> None:
     empty = site.folder / "empty"
     empty.mkdir()
-    refused(site.import_parameters(empty.as_uri()), NothingToImport, "empty")
+    refused(site.import_parameters(f"file://{empty}"), NothingToImport, "empty")
     assert site.file_names() == []

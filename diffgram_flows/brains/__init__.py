@@ -1,0 +1,51 @@
+"""Brains: train, evaluate, register, promote, roll back, predict, draw.
+
+A brain is a trained model with everything that is needed to use and to question it: the network, the label map, what
+it was trained on, and how good it was. Its versions lie in a :class:`Registry` and never change; one of them is the
+champion. Ways of learning are plugged in as :class:`Method`; TensorFlow is imported when one is used, not before.
+"""
+
+from diffgram_flows.brains.drawing import before_after, contact_sheet, draw
+from diffgram_flows.brains.evaluation import RECALLS, ClassScore, Evaluation, evaluate, pictures_of, sample_key
+from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
+from diffgram_flows.brains.options import TrainingOptions
+from diffgram_flows.brains.plots import loss_curve, precision_recall
+from diffgram_flows.brains.prediction import Brain
+from diffgram_flows.brains.promotion import Verdict, judge
+from diffgram_flows.brains.records import BrainRecord, Epoch, Manifest
+from diffgram_flows.brains.registry import Promotion, Registry
+from diffgram_flows.brains.results import read_predictions, write_predictions
+from diffgram_flows.brains.thresholds import best_threshold
+from diffgram_flows.brains.training import train_brain
+
+__all__ = [
+    "METHODS",
+    "RECALLS",
+    "Brain",
+    "BrainRecord",
+    "ClassScore",
+    "Epoch",
+    "Evaluation",
+    "Manifest",
+    "Method",
+    "Model",
+    "Promotion",
+    "Registry",
+    "Trained",
+    "TrainingOptions",
+    "Verdict",
+    "before_after",
+    "best_threshold",
+    "contact_sheet",
+    "draw",
+    "evaluate",
+    "find_method",
+    "judge",
+    "loss_curve",
+    "pictures_of",
+    "precision_recall",
+    "sample_key",
+    "read_predictions",
+    "train_brain",
+    "write_predictions",
+]

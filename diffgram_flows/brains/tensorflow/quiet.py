@@ -1,0 +1,15 @@
+"""Warnings of libraries about each other, which nobody here can act on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def without_numpy_copy_warning() -> Iterator[None]:
+    """Silence NumPy 2's warning that TensorFlow tensors do not know the ``copy`` keyword, which Keras provokes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
+        yield

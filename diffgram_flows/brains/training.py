@@ -1,0 +1,119 @@
+"""From a snapshot to a new version of a brain."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from diffgram_flows.brains.evaluation import Evaluation, pictures_of
+from diffgram_flows.brains.methods import Method, Trained, find_method
+from diffgram_flows.brains.options import TrainingOptions
+from diffgram_flows.brains.records import BrainRecord, Manifest, package_versions
+from diffgram_flows.brains.registry import Registry
+from diffgram_flows.errors import LabelMapChanged, NotEnoughData
+from diffgram_flows.models import BrainRef, Prediction, Progress, Sample, Snapshot, Split, no_progress
+
+_BATCH_SIZE = 16
+
+
+def train_brain(
+    snapshot: Snapshot,
+    *,
+    name: str,
+    registry: Registry,
+    options: TrainingOptions,
+    method: str = "object_detection",
+    start_from: BrainRef | None = None,
+    progress: Progress = no_progress,
+) -> BrainRecord:
+    """Train a brain and add it to the registry as the next version of its name. It is not promoted.
+
+    Args:
+        snapshot: The data. ``train`` is learned from, ``val`` decides the score threshold (``train`` does, where
+            there is none); both ``val`` and ``test`` are evaluated.
+        name: Which brain.
+        registry: Where it goes.
+        options: How it is trained.
+        method: How it learns.
+        start_from: A version whose weights it starts from, as far as they fit; labels appended since are learned anew.
+        progress: Told about the training's steps.
+
+    Returns:
+        The new version.
+
+    Raises:
+        NotEnoughData: No training image, or none with a box.
+        LabelMapChanged: The labels of ``start_from`` are not the first ones of the snapshot.
+        BrainNotFound, BrainTampered: ``start_from`` is not there, or was changed.
+        ConfigurationError: An unknown method, or TensorFlow is not installed.
+    """
+    way = find_method(method)
+    _check_material(snapshot)
+    parent = _parent(snapshot, registry, start_from)
+    with registry.draft(name) as draft:
+        trained = way.train(snapshot, draft, options, parent=parent, progress=progress)
+        manifest = _manifest(snapshot, way, options, start_from, trained)
+        unjudged = BrainRecord(BrainRef(name, registry.next_version(name)), draft, manifest)
+        metrics, threshold = _judged(way, unjudged, snapshot)
+        return registry.add(name, draft, manifest.judged(metrics, threshold))
+
+
+def _check_material(snapshot: Snapshot) -> None:
+    samples = snapshot.split("train")
+    if not any(sample.boxes for sample in samples):
+        count = f"{len(samples)} training images, none of them with a box" if samples else "no training image"
+        raise NotEnoughData(
+            f"The snapshot {snapshot.id} has {count} (of {len(snapshot.samples)} images in all).",
+            cure="Annotate more images in Diffgram, export again, then train.",
+        )
+
+
+def _parent(snapshot: Snapshot, registry: Registry, start_from: BrainRef | None) -> BrainRecord | None:
+    if start_from is None:
+        return None
+    parent = registry.get(start_from)
+    known = parent.manifest.label_map
+    if not known.is_prefix_of(snapshot.label_map):
+        raise LabelMapChanged(
+            f"The labels of {start_from} ({', '.join(known.names)}) are not the first ones of the snapshot "
+            f"{snapshot.id} ({', '.join(snapshot.label_map.names)}).",
+            cure="Train from scratch, or restore the labels that are gone.",
+        )
+    parent.verify()
+    return parent
+
+
+def _manifest(
+    snapshot: Snapshot, method: Method, options: TrainingOptions, parent: BrainRef | None, trained: Trained
+) -> Manifest:
+    return Manifest(
+        method=method.name,
+        created=datetime.now(UTC),
+        snapshot_id=snapshot.id,
+        label_map=snapshot.label_map,
+        options=options,
+        parent=str(parent) if parent else None,
+        metrics={},
+        score_threshold=1.0,
+        history=trained.history,
+        skipped=trained.skipped,
+        files={},
+        versions=package_versions(),
+    )
+
+
+def _judged(method: Method, record: BrainRecord, snapshot: Snapshot) -> tuple[dict[str, Evaluation], float]:
+    """Evaluations of the splits that were not learned from, and the best score threshold."""
+    model = method.load(record)
+
+    def predictions(samples: tuple[Sample, ...]) -> list[Prediction]:
+        return list(model.predict(pictures_of(samples), score_threshold=0.0, batch_size=_BATCH_SIZE))
+
+    splits: tuple[Split, ...] = ("val", "test")
+    seen = {split: predictions(snapshot.split(split)) for split in splits if snapshot.split(split)}
+    metrics: dict[str, Evaluation] = {
+        split: method.evaluate(snapshot.split(split), found, snapshot.label_map) for split, found in seen.items()
+    }
+    teaching: Split = "val" if any(sample.boxes for sample in snapshot.split("val")) else "train"
+    deciding = snapshot.split(teaching)
+    threshold = method.best_threshold(deciding, seen[teaching] if teaching in seen else predictions(deciding))
+    return metrics, threshold

@@ -1,0 +1,166 @@
+"""Google Cloud Storage, through google-cloud-storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.models import Lease, StoredObject
+from diffgram_flows.storage.base import (
+    READ_LIMIT,
+    ClosingStore,
+    StorageSettings,
+    grant,
+    last_byte,
+    split_uri,
+    within,
+)
+from diffgram_flows.storage.gcs_credentials import load_credentials, longest_ttl, signing_arguments
+from diffgram_flows.storage.gcs_errors import translated, translated_signing
+
+TIMEOUT = (10, 60)
+"""Seconds to connect, and to wait for a byte."""
+
+RETRY_SECONDS = 20.0
+"""For how long a call is repeated after answers that a repetition can change."""
+
+PAGE_SIZE = 1000
+"""Objects a page of a listing, the most that Google gives."""
+
+_FIELDS = "items(name,size,generation,updated),nextPageToken"
+"""Without it Google sends, and Python parses, ten times as much a page."""
+
+
+def open_uri(uri: str, settings: StorageSettings) -> tuple[GoogleStore, str]:
+    """The store and the prefix of ``gs://bucket/prefix``.
+
+    Raises:
+        ConfigurationError: It names no bucket.
+    """
+    _, bucket, prefix = split_uri(uri)
+    return GoogleStore(bucket, settings), prefix
+
+
+class GoogleStore(ClosingStore):
+    """One bucket of Google Cloud Storage. The version of an object is its generation; URLs and reads are pinned to it.
+
+    Args:
+        name: Of the bucket.
+        settings: How to reach it (``gcs_*`` and ``requester_pays``).
+    """
+
+    def __init__(self, name: str, settings: StorageSettings | None = None) -> None:
+        self.bucket = f"gs://{name}"
+        self._name = name
+        self._settings = settings or StorageSettings()
+
+    @cached_property
+    def _identity(self) -> tuple[Any, str | None]:
+        return load_credentials(self._settings)
+
+    @cached_property
+    def _client(self) -> Any:
+        from google.cloud import storage
+
+        credentials, project = self._identity
+        endpoint = self._settings.gcs_endpoint
+        options = {"api_endpoint": endpoint} if endpoint else None
+        return storage.Client(project=project, credentials=credentials, client_options=options)
+
+    @cached_property
+    def _payer(self) -> str | None:
+        """The project that is charged, where it is not the owner's."""
+        if not self._settings.requester_pays:
+            return None
+        _, project = self._identity
+        if project is None:
+            raise ConfigurationError(
+                f"{self.bucket} is paid by the requester, but no project is known that could pay.",
+                cure="Set GOOGLE_CLOUD_PROJECT, or use the key file of a service account.",
+            )
+        return project
+
+    def check(self) -> None:
+        with translated(self.bucket, is_bucket=True):
+            next(iter(self._list(max_results=1)), None)
+
+    def iter_objects(self, prefix: str = "", *, after: str | None = None) -> Iterator[StoredObject]:
+        with translated(self.bucket, is_bucket=True):
+            for blob in self._list(prefix=prefix or None, start_offset=after or None, page_size=PAGE_SIZE):
+                if blob.name != after:  # Google's offset includes the key itself
+                    yield self._stored(blob)
+
+    def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
+        with translated(obj.uri), translated_signing(obj.uri):
+            credentials, _ = self._identity
+            arguments = signing_arguments(credentials, obj.uri)
+            seconds, expires_at = grant(ttl, self.max_ttl(), obj.uri)
+            url: str = self._blob(obj).generate_signed_url(
+                version="v4",
+                method="GET",
+                expiration=timedelta(seconds=seconds),
+                generation=obj.version,
+                query_parameters={"userProject": self._payer} if self._payer else None,
+                **arguments,
+            )
+        return Lease(url=url, expires_at=expires_at, uri=obj.uri)
+
+    def max_ttl(self) -> timedelta:
+        credentials, _ = self._identity
+        return longest_ttl(credentials)
+
+    def read(self, obj: StoredObject, *, start: int = 0, length: int | None = None, limit: int = READ_LIMIT) -> bytes:
+        last = last_byte(obj, start, length, limit)
+        if last < start:
+            return b""
+        with translated(obj.uri):
+            return within(self._get(obj, start, last), obj, limit)
+
+    def close(self) -> None:
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
+
+    @property
+    def _retry(self) -> Any:
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+
+    def _list(self, **arguments: Any) -> Any:
+        bucket = self._client.bucket(self._name, user_project=self._payer)
+        return self._client.list_blobs(bucket, fields=_FIELDS, timeout=TIMEOUT, retry=self._retry, **arguments)
+
+    def _blob(self, obj: StoredObject) -> Any:
+        bucket = self._client.bucket(self._name, user_project=self._payer)
+        return bucket.blob(obj.key, generation=obj.version)
+
+    def _stored(self, blob: Any) -> StoredObject:
+        modified: datetime = blob.updated
+        return StoredObject(
+            bucket=self.bucket,
+            key=blob.name,
+            size=blob.size,
+            version=str(blob.generation),
+            modified=modified.astimezone(UTC),
+        )
+
+    def _get(self, obj: StoredObject, first: int, last: int) -> bytes:
+        """The bytes of a range, ends included, as they are stored; none if it lies behind the object's end."""
+        from google.api_core.exceptions import RequestRangeNotSatisfiable
+
+        try:
+            data: bytes = self._blob(obj).download_as_bytes(
+                start=first,
+                end=last,
+                raw_download=True,  # unpacking what is stored compressed could exceed any limit
+                checksum=None,  # Google's is of the whole object
+                timeout=TIMEOUT,
+                retry=self._retry,
+            )
+        except RequestRangeNotSatisfiable:
+            return b""
+        return data

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from diffgram_flows.brains import Epoch, Evaluation, loss_curve, precision_recall
+
+CURVE = tuple(1 - index / 100 for index in range(101))
+
+
+def is_picture(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.format == "PNG" and len(image.convert("L").getcolors() or []) > 10
+
+
+@pytest.mark.parametrize("validation", [0.9, None], ids=["with validation", "without"])
+def test_loss_curve(tmp_path: Path, validation: float | None) -> None:
+    history = [Epoch(step, 1 / step, 0.3 / step, 0.4 / step, validation, float(step)) for step in range(1, 5)]
+    assert is_picture(loss_curve(history, tmp_path / "plots" / "loss.png"))
+
+
+@pytest.mark.parametrize("curve", [CURVE, ()], ids=["curve", "nothing to find"])
+def test_precision_recall(tmp_path: Path, curve: tuple[float, ...]) -> None:
+    evaluations = {"detector@1": Evaluation(0.3, 0.5, {}, curve, 3, 5)}
+    assert is_picture(precision_recall(evaluations, tmp_path / "plots" / "pr.png"))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, evaluate, pictures_of, train_brain
+from diffgram_flows.brains.methods import find_method
+from diffgram_flows.errors import BrainNotFound, ConfigurationError, LabelMapChanged, NotEnoughData
+from diffgram_flows.models import BrainRef, LabelMap, Sample, Snapshot
+
+MakeSamples = Callable[..., tuple[Sample, ...]]
+MakeSnapshot = Callable[..., Snapshot]
+Adopt = Callable[[BrainRecord], BrainRecord]
+
+
+def test_learns_eight_images_by_heart(learned: BrainRecord, snapshot: Snapshot, labels: LabelMap) -> None:
+    train = snapshot.split("train")
+    model = find_method("object_detection").load(learned)
+    predictions = model.predict(pictures_of(train), score_threshold=0.0, batch_size=8)
+    assert evaluate(train, predictions, labels).map50 > 0.9
+    assert learned.manifest.history[-1].loss < learned.manifest.history[0].loss / 2
+    assert learned.manifest.history[-1].step == learned.manifest.options.steps
+
+
+def test_the_manifest_tells_where_a_brain_comes_from(novice: BrainRecord, snapshot: Snapshot) -> None:
+    manifest = novice.manifest
+    assert (manifest.snapshot_id, manifest.label_map, manifest.parent) == (snapshot.id, snapshot.label_map, None)
+    assert {split: found.images for split, found in manifest.metrics.items()} == {"val": 3, "test": 4}
+    assert all(epoch.validation_loss is not None for epoch in manifest.history)
+    assert {"network.keras", "saved_model/saved_model.pb"} <= set(manifest.files)
+    assert 0 < manifest.score_threshold <= 1
+    novice.verify()
+
+
+def test_progress_reaches_the_last_step(
+    make_samples: MakeSamples, make_snapshot: MakeSnapshot, registry: Registry, tiny: TrainingOptions
+) -> None:
+    seen: list[tuple[int, int]] = []
+    train_brain(
+        make_snapshot(make_samples(2)),
+        name="detector",
+        registry=registry,
+        options=replace(tiny, steps=3),
+        progress=lambda done, total, note="": seen.append((done, total)),
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("count", "with_boxes", "said"),
+    [
+        pytest.param(0, True, "no training image", id="nothing"),
+        pytest.param(1, False, "1 training images, none of them with a box", id="a folder with one image"),
+    ],
+)
+def test_too_little_to_learn_from(
+    make_samples: MakeSamples,
+    make_snapshot: MakeSnapshot,
+    registry: Registry,
+    tiny: TrainingOptions,
+    count: int,
+    with_boxes: bool,
+    said: str,
+) -> None:
+    samples = [sample if with_boxes else replace(sample, boxes=()) for sample in make_samples(count)]
+    with pytest.raises(NotEnoughData, match=said):
+        train_brain(make_snapshot(samples), name="detector", registry=registry, options=tiny)
+    assert registry.versions("detector") == []
+
+
+def test_bad_images_are_skipped_and_listed(
+    make_samples: MakeSamples, make_snapshot: MakeSnapshot, registry: Registry, tiny: TrainingOptions
+) -> None:
+    samples = make_samples(5)
+    samples[1].path.write_bytes(samples[1].path.read_bytes()[:2_000])
+    samples[3].path.write_text("not an image")
+    record = train_brain(make_snapshot(samples), name="detector", registry=registry, options=tiny)
+    skipped = {failure.name: failure.reason for failure in record.manifest.skipped}
+    assert set(skipped) == {samples[1].file_name, samples[3].file_name}
+    assert "damaged" in skipped[samples[1].file_name]
+    assert "not an image" in skipped[samples[3].file_name]
+
+
+def test_only_bad_images(
+    make_samples: MakeSamples, make_snapshot: MakeSnapshot, registry: Registry, tiny: TrainingOptions
+) -> None:
+    samples = make_samples(2)
+    for sample in samples:
+        sample.path.unlink()
+    with pytest.raises(NotEnoughData, match="None of the 2 training images"):
+        train_brain(make_snapshot(samples), name="detector", registry=registry, options=tiny)
+    assert registry.versions("detector") == []
+
+
+def test_a_grown_brain_keeps_what_it_knew(
+    learned: BrainRecord, snapshot: Snapshot, labels: LabelMap, adopt: Adopt, registry: Registry
+) -> None:
+    parent = adopt(learned)
+    grown = replace(snapshot, label_map=labels.extended({90: "green"}))
+    # A step this small changes nothing: what the child knows, it has from its parent.
+    options = replace(learned.manifest.options, steps=1, learning_rate=1e-9)
+    child = train_brain(grown, name="detector", registry=registry, options=options, start_from=parent.ref)
+    assert child.manifest.parent == "detector@1"
+    assert child.manifest.label_map.names == ("red", "blue", "green")
+    old, new = class_kernel(parent), class_kernel(child)
+    assert new.shape[-1] == 3
+    np.testing.assert_allclose(new[..., :2], old, atol=1e-6)
+    test = snapshot.split("train")
+    model = find_method("object_detection").load(child)
+    found = evaluate(test, model.predict(pictures_of(test), score_threshold=0.0, batch_size=8), grown.label_map)
+    assert found.map50 > 0.8
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(LabelMap(((40, "blue"), (70, "red"))), id="reordered"),
+        pytest.param(LabelMap(((70, "red"),)), id="one is gone"),
+    ],
+)
+def test_other_labels_are_refused(
+    novice: BrainRecord, snapshot: Snapshot, adopt: Adopt, registry: Registry, tiny: TrainingOptions, other: LabelMap
+) -> None:
+    parent = adopt(novice)
+    with pytest.raises(LabelMapChanged, match="red, blue"):
+        train_brain(
+            replace(snapshot, label_map=other), name="detector", registry=registry, options=tiny, start_from=parent.ref
+        )
+
+
+def test_an_unknown_start_is_refused(snapshot: Snapshot, registry: Registry, tiny: TrainingOptions) -> None:
+    with pytest.raises(BrainNotFound):
+        train_brain(snapshot, name="detector", registry=registry, options=tiny, start_from=BrainRef("detector", 9))
+
+
+def test_an_unknown_method_is_refused(snapshot: Snapshot, registry: Registry, tiny: TrainingOptions) -> None:
+    with pytest.raises(ConfigurationError, match="object_detection"):
+        train_brain(snapshot, name="detector", registry=registry, options=tiny, method="astrology")
+
+
+def class_kernel(record: BrainRecord) -> np.ndarray:
+    network = keras.saving.load_model(record.folder / "network.keras", compile=False, safe_mode=True)
+    kernel: np.ndarray = network.get_layer("class_logits").kernel.value.numpy()
+    return kernel

@@ -1,0 +1,214 @@
+"""What every provider promises, asked of a real folder, a real S3 server and a Google stand-in that verifies."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+
+from diffgram_flows.errors import AccessDenied, BucketNotFound, ObjectNotFound, SigningError, StorageError
+from diffgram_flows.models import StoredObject
+from diffgram_flows.storage import MAX_SIGNED_TTL, fetchable
+
+if TYPE_CHECKING:
+    from storage.conftest import Shelf
+
+HOUR = timedelta(hours=1)
+KEYS = ("a-b", "a.jpg", "a/b", "a/c/d", "a/c/e", "a0", "ab", "b/1", "b/2", "z", "é", "\uff01", "😀")
+"""In the order of their UTF-8 bytes; UTF-16 would swap the last two, and a naive walk the first three."""
+
+RANGES = {
+    (0, None): b"0123456789",
+    (0, 4): b"0123",
+    (3, None): b"3456789",
+    (3, 4): b"3456",
+    (8, 100): b"89",
+    (9, 1): b"9",
+    (10, None): b"",
+    (50, 5): b"",
+    (4, 0): b"",
+}
+"""Start and length of a part of ten digits."""
+
+
+def get(url: str, **headers: str) -> requests.Response:
+    return requests.get(url, headers=headers, timeout=10)
+
+
+def keys(shelf: Shelf, prefix: str = "", after: str | None = None) -> list[str]:
+    return [stored.key for stored in shelf.store.iter_objects(prefix, after=after)]
+
+
+def fill(shelf: Shelf) -> None:
+    for key in reversed(KEYS):
+        shelf.put(key, key.encode())
+
+
+def test_an_empty_bucket_is_good_and_lists_nothing(shelf: Shelf) -> None:
+    shelf.store.check()
+    assert keys(shelf) == []
+
+
+def test_lists_in_the_order_of_utf8_bytes_over_several_pages(shelf: Shelf) -> None:
+    fill(shelf)
+    assert keys(shelf) == list(KEYS) == sorted(KEYS, key=str.encode)
+
+
+def test_resumes_after_any_key(shelf: Shelf) -> None:
+    fill(shelf)
+    for position, key in enumerate(KEYS):
+        assert keys(shelf, after=key) == list(KEYS[position + 1 :])
+    assert keys(shelf, after="a/c") == ["a/c/d", "a/c/e", *KEYS[5:]]
+
+
+def test_a_prefix_is_a_beginning_not_a_folder(shelf: Shelf) -> None:
+    fill(shelf)
+    for prefix, after in product(("a", "a/", "a/c/", "a/c/d", "b", "nothing", "é"), (None, "a/c/d", "b")):
+        assert keys(shelf, prefix, after) == [key for key in KEYS if key.startswith(prefix) and key > (after or "")]
+
+
+def test_tells_size_time_and_place(shelf: Shelf, started: datetime, only: StoredObject) -> None:
+    assert only.uri == f"{shelf.store.bucket}/cats/1.jpg"
+    assert only.size == 10
+    assert only.modified is not None
+    assert only.modified.utcoffset() == timedelta()
+    assert abs(only.modified - started) < timedelta(minutes=1)
+
+
+def test_the_version_changes_with_the_content_only(shelf: Shelf, only: StoredObject) -> None:
+    assert next(shelf.store.iter_objects()).version == only.version
+    shelf.put(only.key, b"other bytes")
+    assert next(shelf.store.iter_objects()).version != only.version
+
+
+def test_a_lease_is_fetched_by_anybody(shelf: Shelf, started: datetime, only: StoredObject) -> None:
+    lease = shelf.store.lease(only, HOUR)
+    assert get(lease.url).content == b"0123456789"
+    assert lease.uri == only.uri
+    assert started + HOUR - timedelta(seconds=1) <= lease.expires_at <= datetime.now(UTC) + HOUR
+    assert "ignature" not in repr(lease)
+
+
+def test_a_lease_of_a_part_answers_206(shelf: Shelf, only: StoredObject) -> None:
+    reply = get(shelf.store.lease(only, HOUR).url, Range="bytes=2-4")
+    assert (reply.status_code, reply.content) == (206, b"234")
+
+
+def test_a_lease_is_cut_to_what_a_signature_can_do(shelf: Shelf, only: StoredObject) -> None:
+    lease = shelf.store.lease(only, timedelta(days=30))
+    assert lease.expires_at <= datetime.now(UTC) + MAX_SIGNED_TTL
+    assert shelf.store.max_ttl() == MAX_SIGNED_TTL
+    assert get(lease.url).status_code == 200
+
+
+@pytest.mark.parametrize("what", ["path", "expiry", "signature", "unsigned"])
+def test_a_lease_that_was_tampered_with_is_refused(shelf: Shelf, only: StoredObject, what: str) -> None:
+    shelf.put("cats/2.jpg", b"secret")
+    parts = urlsplit(shelf.store.lease(only, HOUR).url)
+    path, query = parts.path, dict(parse_qsl(parts.query))
+    names = {name.lower().rpartition("-")[2]: name for name in query}
+    if what == "path":
+        path = path.replace("1.jpg", "2.jpg")
+    elif what == "expiry":
+        query[names["expires"]] = str(int(query[names["expires"]]) + 1)
+    elif what == "signature":
+        last = query[names["signature"]][-1]
+        query[names["signature"]] = query[names["signature"]][:-1] + ("0" if last != "0" else "1")
+    else:
+        query = {}
+    reply = get(parts._replace(path=path, query=urlencode(query)).geturl())
+    assert reply.status_code in (400, 403)
+    assert b"secret" not in reply.content
+
+
+def test_an_expired_lease_is_refused(shelf: Shelf, only: StoredObject) -> None:
+    lease = shelf.store.lease(only, timedelta(seconds=1))
+    time.sleep(2.1)
+    reply = get(lease.url)
+    assert reply.status_code in (400, 403)
+    assert b"xpired" in reply.content
+
+
+def test_a_lease_of_no_time_is_refused(shelf: Shelf, only: StoredObject) -> None:
+    for ttl in (timedelta(0), timedelta(seconds=-5), timedelta(milliseconds=900)):
+        with pytest.raises(SigningError, match="a second at least"):
+            shelf.store.lease(only, ttl)
+
+
+def test_reads_ranges(shelf: Shelf, only: StoredObject) -> None:
+    for (start, length), expected in RANGES.items():
+        assert shelf.store.read(only, start=start, length=length) == expected
+
+
+def test_reads_an_empty_object(shelf: Shelf) -> None:
+    shelf.put("empty", b"")
+    assert shelf.store.read(next(shelf.store.iter_objects())) == b""
+
+
+def test_does_not_read_more_than_the_limit(shelf: Shelf, only: StoredObject) -> None:
+    for start, length in ((0, None), (0, 6), (4, None)):
+        with pytest.raises(StorageError, match="5 at most"):
+            shelf.store.read(only, start=start, length=length, limit=5)
+    assert shelf.store.read(only, start=5, limit=5) == b"56789"
+
+
+def test_a_size_that_is_told_wrong_does_not_lift_the_limit(shelf: Shelf, only: StoredObject) -> None:
+    lying = StoredObject(only.bucket, only.key, size=1, version=only.version)
+    with pytest.raises(StorageError, match="5 at most"):
+        shelf.store.read(lying, limit=5)
+
+
+def test_does_not_read_negative_ranges(shelf: Shelf, only: StoredObject) -> None:
+    for start, length in ((-1, None), (0, -1)):
+        with pytest.raises(StorageError, match="negative"):
+            shelf.store.read(only, start=start, length=length)
+
+
+def test_reads_the_listed_version_only(shelf: Shelf, only: StoredObject) -> None:
+    shelf.put(only.key, b"other bytes")
+    with pytest.raises(ObjectNotFound, match=r"cats/1\.jpg"):
+        shelf.store.read(only)
+
+
+def test_what_is_not_there_cannot_be_read(shelf: Shelf, only: StoredObject) -> None:
+    with pytest.raises(ObjectNotFound, match="absent"):
+        shelf.store.read(StoredObject(only.bucket, "absent", 10, only.version))
+
+
+def test_a_missing_bucket_is_named(shelf: Shelf) -> None:
+    with shelf.missing() as store:
+        with pytest.raises(BucketNotFound, match="absent"):
+            store.check()
+        with pytest.raises(BucketNotFound, match="absent"):
+            next(store.iter_objects())
+
+
+def test_a_stranger_gets_nothing(shelf: Shelf, only: StoredObject) -> None:
+    with shelf.forbidden() as store:
+        with pytest.raises(AccessDenied):
+            store.check()
+        with pytest.raises(AccessDenied):
+            next(store.iter_objects())
+        with pytest.raises(AccessDenied):
+            store.read(only)
+
+
+def test_odd_keys_come_back_as_they_are_and_can_be_fetched(shelf: Shelf) -> None:
+    for key in shelf.odd_keys:
+        shelf.put(key, key.encode())
+    assert keys(shelf) == sorted(shelf.odd_keys, key=str.encode)
+    for stored in shelf.store.iter_objects():
+        assert fetchable(stored.key)
+        assert shelf.store.read(stored) == stored.key.encode()
+        assert get(shelf.store.lease(stored, HOUR).url).content == stored.key.encode()
+
+
+def test_closing_twice_is_closing(shelf: Shelf, only: StoredObject) -> None:
+    shelf.store.lease(only, HOUR)
+    shelf.store.close()
+    shelf.store.close()

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from diffgram_flows.cli import MISUSED, UNREACHABLE, main
+
+
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "PROJECT", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"DIFFGRAM_{name}", raising=False)
+
+
+def test_help_names_every_command_and_the_exit_codes(capsys: Any) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for command in ("demo", "cycle", "import", "export", "train", "predict", "update", "status"):
+        assert command in text
+    assert "Exit codes: 0 done" in text
+
+
+@pytest.mark.parametrize("command", ["import", "cycle", "export", "train", "predict", "update", "status", "demo"])
+def test_help_of_a_command_explains_its_options(command: str, capsys: Any) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--workdir" in text
+    assert "Folder" in text or "folder" in text
+
+
+def test_missing_credentials_end_with_the_variables_to_set(capsys: Any) -> None:
+    assert main(["status"]) == MISUSED
+    error = " ".join(capsys.readouterr().err.split())
+    assert "DIFFGRAM_URL" in error
+    assert "Set these environment variables" in error
+
+
+def test_an_unreachable_server_is_worth_another_try(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: Any
+) -> None:
+    monkeypatch.setenv("DIFFGRAM_CLIENT_ID", "id")
+    monkeypatch.setenv("DIFFGRAM_CLIENT_SECRET", "secret")
+    options = ["--diffgram-url", "http://127.0.0.1:9", "--project", "cars", "--workdir", str(tmp_path)]
+    assert main(["status", *options]) == UNREACHABLE
+    error = capsys.readouterr().err
+    assert "127.0.0.1:9" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["import"],
+        ["import", "ftp://photos"],
+        ["train", "--image-size", "100"],
+        ["train", "--steps", "many"],
+        ["nonsense"],
+    ],
+    ids=["no bucket", "not a bucket", "out of range", "not a number", "no such command"],
+)
+def test_a_wrong_command_line_is_told_from_a_failure(tokens: list[str], capsys: Any) -> None:
+    assert main(tokens) == MISUSED
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err + shown.out
+
+
+def test_the_console_script_says_its_version() -> None:
+    done = subprocess.run([sys.executable, "-m", "diffgram_flows.cli", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "0.1.0")
