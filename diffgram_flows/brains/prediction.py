@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sized
+from dataclasses import replace
 from pathlib import Path
 
 from diffgram_flows.brains.methods import Model, find_method
 from diffgram_flows.brains.records import BrainRecord
-from diffgram_flows.models import Picture, Prediction, Progress, no_progress
+from diffgram_flows.models import Box, Picture, Prediction, Progress, no_progress
 
 _KEPT_BRAINS = 4
+_SAME_PLACE = 0.7
 _loaded: dict[Path, Brain] = {}
 _loading = threading.Lock()
 
@@ -52,7 +54,9 @@ class Brain:
 
         Args:
             pictures: The images; read as the predictions are asked for, in the thread that asks.
-            score_threshold: Boxes below are left out; ``None`` is the threshold that saves people most edits.
+            score_threshold: Boxes below are left out, and so are those at the place of a better one
+                (:func:`distinct`); ``None`` is the threshold that saves people most edits, and 0 is for
+                :func:`~diffgram_flows.brains.evaluation.evaluate`: everything that the brain sees.
             batch_size: Images that go through the network together.
             progress: Told after every image; its total is 0 where ``pictures`` has no length.
 
@@ -64,5 +68,14 @@ class Brain:
         total = len(pictures) if isinstance(pictures, Sized) else 0
         predictions = self._model.predict(pictures, score_threshold=threshold, batch_size=batch_size)
         for done, prediction in enumerate(predictions, start=1):
-            yield prediction
+            yield distinct(prediction) if threshold > 0 else prediction
             progress(done, total)
+
+
+def distinct(prediction: Prediction) -> Prediction:
+    """The prediction without boxes that lie where a better one lies (IoU of 0.7): one thing has one label."""
+    kept: list[Box] = []
+    for box in prediction.boxes:  # best first
+        if all(box.iou(better) < _SAME_PLACE for better in kept):
+            kept.append(box)
+    return replace(prediction, boxes=tuple(kept))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from diffgram_flows.brains.evaluation import Evaluation, pictures_of
 from diffgram_flows.brains.methods import Method, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
+from diffgram_flows.brains.prediction import distinct
 from diffgram_flows.brains.records import BrainRecord, Manifest, package_versions
 from diffgram_flows.brains.registry import Registry
 from diffgram_flows.errors import LabelMapChanged, NotEnoughData
@@ -115,5 +116,5 @@ def _judged(method: Method, record: BrainRecord, snapshot: Snapshot) -> tuple[di
     }
     teaching: Split = "val" if any(sample.boxes for sample in snapshot.split("val")) else "train"
     deciding = snapshot.split(teaching)
-    threshold = method.best_threshold(deciding, seen[teaching] if teaching in seen else predictions(deciding))
-    return metrics, threshold
+    shown = seen[teaching] if teaching in seen else predictions(deciding)
+    return metrics, method.best_threshold(deciding, map(distinct, shown))

@@ -18,6 +18,7 @@ COLOURS = {70: (220, 30, 30), 40: (30, 60, 220)}
 SIDE = 96
 MakeSamples = Callable[..., tuple[Sample, ...]]
 MakeSnapshot = Callable[..., Snapshot]
+Learning = tuple[BrainRecord, list[tuple[int, int]]]
 
 
 @pytest.fixture(scope="session")
@@ -56,19 +57,41 @@ def snapshot(make_samples: MakeSamples, make_snapshot: MakeSnapshot) -> Snapshot
 
 
 @pytest.fixture(scope="session")
-def learned(snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> BrainRecord:
-    """A brain that knows its eight training images well; its folder must not be changed."""
+def learning(snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Learning:
+    """A training that lasts until the eight training images are known by heart, and the progress it told of."""
     options = TrainingOptions(
-        image_size=64, width=16, head=32, batch_size=8, steps=150, learning_rate=6e-3, augmentation=0, averaging=0.9
+        image_size=64, width=16, head=32, batch_size=8, steps=120, learning_rate=6e-3, augmentation=0, averaging=0.9
     )
-    registry = Registry(tmp_path_factory.mktemp("learned"))
-    return train_brain(snapshot, name="detector", registry=registry, options=options)
+    told: list[tuple[int, int]] = []
+    record = train_brain(
+        snapshot,
+        name="detector",
+        registry=Registry(tmp_path_factory.mktemp("learned")),
+        options=options,
+        progress=lambda done, total, note="": told.append((done, total)),
+    )
+    return record, told
 
 
 @pytest.fixture(scope="session")
-def novice(snapshot: Snapshot, tiny: TrainingOptions, tmp_path_factory: pytest.TempPathFactory) -> BrainRecord:
-    """A brain of four steps; its folder must not be changed."""
-    return train_brain(snapshot, name="detector", registry=Registry(tmp_path_factory.mktemp("novice")), options=tiny)
+def learned(learning: Learning) -> BrainRecord:
+    """A brain that knows its eight training images well; its folder must not be changed."""
+    return learning[0]
+
+
+@pytest.fixture(scope="session")
+def novice(
+    make_samples: MakeSamples,
+    make_snapshot: MakeSnapshot,
+    tiny: TrainingOptions,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> BrainRecord:
+    """A brain of four steps on five images, of which one is cut short and one is a text; not to be changed."""
+    samples = make_samples(5)
+    samples[1].path.write_bytes(samples[1].path.read_bytes()[:2_000])
+    samples[3].path.write_text("not an image")
+    registry = Registry(tmp_path_factory.mktemp("novice"))
+    return train_brain(make_snapshot(samples), name="detector", registry=registry, options=tiny)
 
 
 @pytest.fixture

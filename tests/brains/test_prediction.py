@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from diffgram_flows.brains import Brain, BrainRecord, pictures_of
+from diffgram_flows.brains.prediction import distinct
 from diffgram_flows.errors import BrainTampered
 from diffgram_flows.models import Box, Picture, Prediction, Snapshot
 
@@ -123,6 +124,11 @@ def test_threshold_and_progress(brain: Brain, snapshot: Snapshot) -> None:
     assert count(strict) < count(everything)
     assert all(box.score is not None and box.score >= 0.5 for seen in strict for box in seen.boxes)
     assert count(list(brain.predict(pictures, score_threshold=1.0))) == 0
+
+
+def test_one_thing_has_one_label() -> None:
+    best, same_place, beside = (Box(1, 0, 0, 100, 100, 0.9), Box(2, 5, 0, 105, 100, 0.8), Box(2, 60, 0, 160, 100, 0.7))
+    assert distinct(Prediction("a", 200, 200, (best, same_place, beside))).boxes == (best, beside)
 
 
 def test_a_brain_is_loaded_once(learned: BrainRecord, brain: Brain) -> None:

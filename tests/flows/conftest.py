@@ -80,6 +80,12 @@ class Site:
         digits.write_pictures(self.bucket, range(start, stop), split_of)
         digits.write_truth(self.truth, range(stop), split_of)
 
+    def prepare_labels(self) -> None:
+        """The schema has a label for every digit, before anybody annotates."""
+        client = open_workspace(self.target, create=True).client
+        schema = next(schema for schema in client.schemas() if schema.is_default)
+        client.ensure_labels(schema.id, [str(digit) for digit in range(10)])
+
     def import_parameters(self, uri: str = "", **bucket: Any) -> ImportParameters:
         return ImportParameters(
             target=self.target,
@@ -136,7 +142,5 @@ def make_site(
 def site(make_site: Callable[[SandboxProcess], Site], sandbox: SandboxProcess) -> Site:
     made = make_site(sandbox)
     made.arrive(0, 12)
-    client = open_workspace(made.target, create=True).client
-    schema = next(schema for schema in client.schemas() if schema.is_default)
-    client.ensure_labels(schema.id, [str(digit) for digit in range(10)])
+    made.prepare_labels()
     return made

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from diffgram_flows.errors import NoChampion, NotEnoughData
+from diffgram_flows.errors import IncompleteExport, LabelMapChanged, NoChampion, NotEnoughData
 from diffgram_flows.feedback import acceptance
 from diffgram_flows.parameters import ExportParameters, PredictParameters, TrainOptions, TrainParameters
+from diffgram_flows.sandbox import SandboxProcess
+from diffgram_flows.tasks.prelabelling import check_labels
 from flows.cycle import cycle
 from flows.export_annotations import export_annotations
 from flows.predict_batch import predict_batch
@@ -112,3 +115,24 @@ def test_people_start_from_what_the_brain_saw(site: Any) -> None:
     treated = acceptance(workspace.client, workspace.ledger, brain=record.ref)
     assert champion == "detector@1"
     assert treated.prelabels == treated.kept + treated.corrected + treated.deleted
+    with pytest.raises(LabelMapChanged, match=r"knows labels that the schema no longer has: \['0'"):
+        check_labels(record, {})
+
+
+def test_an_export_that_lacks_a_file_becomes_no_snapshot(
+    make_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SandboxProcess(tmp_path / "lossy", rate_limits=False, task_delay=0.05, export_fault="missing_file") as lossy:
+        monkeypatch.setenv("DIFFGRAM_URL", lossy.url)
+        monkeypatch.setenv("DIFFGRAM_CLIENT_ID", lossy.client_id)
+        monkeypatch.setenv("DIFFGRAM_CLIENT_SECRET", lossy.client_secret)
+        site = make_site(lossy)
+        site.arrive(0, 4)
+        site.prepare_labels()
+        form = site.cycle_parameters(min_new_files=4)
+        cycle(form)
+        assert site.annotate() == 4
+        with pytest.raises(IncompleteExport, match="lacks 1 of 4 finished files"):
+            cycle(form)
+        assert site.workspace.ledger.history.snapshots() == []
+        assert list((site.folder / "work").glob("snapshots/*")) == []

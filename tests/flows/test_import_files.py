@@ -91,7 +91,7 @@ def test_s3_is_imported_through_presigned_urls_that_a_real_server_verifies(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.owner[0])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.owner[1])
-    client = s3_server.client()
+    client = s3_server.client
     client.create_bucket(Bucket="photos")
     for path in sorted(site.bucket.iterdir())[:5]:
         client.put_object(Bucket="photos", Key=f"2026/a b+ü/{path.name}", Body=path.read_bytes())
@@ -149,7 +149,7 @@ def test_missing_bucket(site: Any) -> None:
 
 
 def test_no_permission_to_list(site: Any, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3_server.client().create_bucket(Bucket="private")
+    s3_server.client.create_bucket(Bucket="private")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.guest[0])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.guest[1])
     where = {"s3_endpoint": s3_server.endpoint, "s3_region": s3_server.region}

@@ -20,7 +20,7 @@ _REPORTS = 20
 _WARM_UP = 0.15
 _LARGEST_GRADIENT = 10.0
 
-Step = Callable[[Any, Any, Any], Loss]
+Step = Callable[[float, Any, Any, Any], Loss]
 
 
 def seed_everything(options: TrainingOptions) -> None:
@@ -54,8 +54,9 @@ def fit(
     interval = math.ceil(options.steps / _REPORTS)
     done, started = 0, time.monotonic()
     while done < options.steps:
-        losses = [train_step(*next(batches)) for _ in range(min(interval, options.steps - done))]
-        done += len(losses)
+        upcoming = range(done, min(done + interval, options.steps))
+        losses = [train_step(one_cycle(step, options), *next(batches)) for step in upcoming]
+        done = upcoming.stop
         total, box, classes = (float(value) for value in tf.reduce_mean(losses, axis=0))
         epoch = Epoch(done, total, box, classes, validate(), time.monotonic() - started)
         history.append(epoch)
@@ -65,9 +66,17 @@ def fit(
     return tuple(history)
 
 
+def one_cycle(step: int, options: TrainingOptions) -> float:
+    """The learning rate of a step: up linearly to the peak, then down to zero along a cosine."""
+    warm_up = max(1, round(options.steps * _WARM_UP))
+    if step < warm_up:
+        return options.learning_rate * (step + 1) / warm_up
+    return options.learning_rate * (1 + math.cos(math.pi * (step - warm_up) / (options.steps - warm_up))) / 2
+
+
 def _train_step(network: Any, grid: Grid, options: TrainingOptions, average: list[Any]) -> Step:
     optimizer = keras.optimizers.AdamW(
-        _one_cycle(options), weight_decay=options.weight_decay, global_clipnorm=_LARGEST_GRADIENT
+        options.learning_rate, weight_decay=options.weight_decay, global_clipnorm=_LARGEST_GRADIENT
     )
     optimizer.build(network.trainable_variables)
 
@@ -84,8 +93,15 @@ def _train_step(network: Any, grid: Grid, options: TrainingOptions, average: lis
         return loss
 
     # XLA is 2 to 3 times slower for this network on a CPU and takes 20 s to compile.
-    compiled: Step = tf.function(step, jit_compile=False, reduce_retracing=True)
-    return compiled
+    compiled = tf.function(step, jit_compile=False, reduce_retracing=True)
+
+    def at_rate(rate: float, *batch: Any) -> Loss:
+        # A Keras schedule would be built into the graph once for every variable.
+        optimizer.learning_rate = rate
+        loss: Loss = compiled(*batch)
+        return loss
+
+    return at_rate
 
 
 def _validation(network: Any, grid: Grid, validation: Any | None) -> Callable[[], float | None]:
@@ -98,14 +114,3 @@ def _validation(network: Any, grid: Grid, validation: Any | None) -> Callable[[]
 
     compiled = tf.function(loss, jit_compile=False, reduce_retracing=True)
     return lambda: float(tf.reduce_mean([compiled(*batch) for batch in validation]))
-
-
-def _one_cycle(options: TrainingOptions) -> Any:
-    """Up linearly to the peak, then down to zero along a cosine."""
-    warm_up = max(1, round(options.steps * _WARM_UP))
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=options.learning_rate / 25,
-        decay_steps=max(1, options.steps - warm_up),
-        warmup_target=options.learning_rate,
-        warmup_steps=warm_up,
-    )
