@@ -110,10 +110,10 @@ class TrainOptions(_Form):
     )
     from_champion: bool = Field(default=True, description="Start from the champion's weights where they fit.")
     image_size: int = Field(default=192, ge=64, le=1024, multiple_of=32, description="Side of the network's input.")
-    steps: int = Field(default=700, ge=1, description="Gradient steps from scratch.")
+    steps: int = Field(default=800, ge=1, description="Gradient steps from scratch.")
     warm_steps: int = Field(default=600, ge=1, description="Gradient steps from the champion.")
     batch_size: int = Field(default=8, ge=1, description="Images in one step.")
-    learning_rate: float = Field(default=2e-3, gt=0, description="Peak learning rate.")
+    learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate.")
     seed: int = Field(default=0, description="Same seed, same start and same order of images.")
     min_map50: float = Field(default=0.0, ge=0, le=1, description="Below this mAP50 nothing is promoted.")
 

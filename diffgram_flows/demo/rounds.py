@@ -32,6 +32,7 @@ from diffgram_flows.tasks.workspace import Workspace, open_workspace
 from flows.cycle import cycle
 
 _ERROR_RATE = 0.02
+_STEPS, _WARM_STEPS = 350, 500  # short trainings: the demo is to end within minutes on two cores
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ class Play:
             importing=ImportOptions(stuck_minutes=0.2, timeout_minutes=10),
             annotation=AnnotationOptions(job_name="digits" if self.options.images is None else "annotate"),
             exporting=ExportOptions(min_new_files=self.material.annotated_after(number) - before),
-            training=TrainOptions(min_new_images=1, image_size=self.options.image_size),
+            training=TrainOptions(
+                min_new_images=1, image_size=self.options.image_size, steps=_STEPS, warm_steps=_WARM_STEPS
+            ),
         )
 
     def _target(self) -> Target:
