@@ -53,7 +53,7 @@ def test_comparing_without_promoting(
 def test_a_required_score(adopt: Adopt, novice: BrainRecord, registry: Registry, samples: Sequence[Sample]) -> None:
     verdict = judge(adopt(novice), registry, samples, min_map50=0.9)
     assert not verdict.promoted
-    assert "below the required 0.900" in verdict.reason
+    assert "below the required 0.9000" in verdict.reason
 
 
 def test_the_champion_is_not_judged_against_itself(
