@@ -223,7 +223,7 @@ def demo(
     images: Path | None = None,
     truth: Path | None = None,
     rounds: int = 2,
-    image_size: int = 192,
+    image_size: int = 160,
     ui: bool = False,
 ) -> int:
     """Run the whole cycle on this machine, with a Diffgram, a bucket and an annotator of its own.

@@ -21,6 +21,8 @@ from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Split
 
 Pixels = NDArray[np.float32]
+Corners = tuple[int, int, int, int]
+Placed = tuple[str, Corners]
 SIDE = 256
 _JUDGING_SHARE = 0.2
 
@@ -50,9 +52,8 @@ def write_truth(path: Path, numbers: Iterable[int], split_of: Callable[[str], Sp
     annotations: list[dict[str, Any]] = []
     for number in numbers:
         name = file_name(number)
-        _, boxes = compose(number, split_of(name))
         images.append({"id": number, "file_name": name, "width": SIDE, "height": SIDE})
-        for label, (x_min, y_min, x_max, y_max) in boxes:
+        for label, (x_min, y_min, x_max, y_max) in boxes_of(number, split_of(name)):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -70,20 +71,37 @@ def file_name(number: int) -> str:
     return f"photo-{number:05}.jpg"
 
 
-def compose(number: int, split: Split) -> tuple[Image.Image, list[tuple[str, tuple[int, int, int, int]]]]:
+def compose(number: int, split: Split) -> tuple[Image.Image, list[Placed]]:
     """Picture ``number`` with its boxes: (digit, (x_min, y_min, x_max, y_max)) in pixels."""
+    digits = _layout(number, split)
+    return _paint(number, digits), [(digit.label, box) for digit, box in digits]
+
+
+def boxes_of(number: int, split: Split) -> list[Placed]:
+    """The boxes of a picture, without the work of painting it."""
+    return [(digit.label, box) for digit, box in _layout(number, split)]
+
+
+def _layout(number: int, split: Split) -> list[tuple[_Digit, Corners]]:
+    """Which digits lie where."""
     random = np.random.default_rng([20, number])
-    canvas = _background(random)
     pool = handwriting(judging=split == "test")
-    boxes: list[tuple[str, tuple[int, int, int, int]]] = []
-    for _ in range(int(random.integers(2, 6))):
+    placed: list[tuple[_Digit, Corners]] = []
+    for _ in range(int(random.integers(2, 5))):
         digit = _drawn(pool[int(random.integers(len(pool)))], random)
-        box = _free_place(digit, [taken for _, taken in boxes], random)
+        box = _free_place(digit, [taken for _, taken in placed], random)
         if box is not None:
-            _paste(canvas, digit.ink, box, random)
-            boxes.append((digit.label, box))
+            placed.append((digit, box))
+    return placed
+
+
+def _paint(number: int, digits: Sequence[tuple[_Digit, Corners]]) -> Image.Image:
+    random = np.random.default_rng([21, number])
+    canvas = _background(random)
+    for digit, box in digits:
+        _paste(canvas, digit.ink, box, random)
     noisy = np.clip(canvas + random.normal(0, 4, canvas.shape), 0, 255).astype(np.uint8)
-    return Image.fromarray(noisy), boxes
+    return Image.fromarray(noisy)
 
 
 def _background(random: np.random.Generator) -> Pixels:
@@ -97,7 +115,7 @@ def _background(random: np.random.Generator) -> Pixels:
 
 def _drawn(digit: _Digit, random: np.random.Generator) -> _Digit:
     """The digit in a random size and slightly turned."""
-    side = int(SIDE * random.uniform(0.14, 0.34))
+    side = int(SIDE * random.uniform(0.2, 0.4))
     image = Image.fromarray((digit.ink * 255).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     turned = image.rotate(random.uniform(-12, 12), Image.Resampling.BILINEAR)
     ink: Pixels = np.asarray(turned, np.float32) / np.float32(255)
@@ -105,9 +123,7 @@ def _drawn(digit: _Digit, random: np.random.Generator) -> _Digit:
     return _Digit(ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1], digit.label)
 
 
-def _free_place(
-    digit: _Digit, taken: Sequence[tuple[int, int, int, int]], random: np.random.Generator
-) -> tuple[int, int, int, int] | None:
+def _free_place(digit: _Digit, taken: Sequence[Corners], random: np.random.Generator) -> Corners | None:
     height, width = digit.ink.shape
     for _ in range(20):
         x = int(random.integers(0, SIDE - width))
@@ -118,15 +134,15 @@ def _free_place(
     return None
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+def _overlap(a: Corners, b: Corners) -> bool:
     return min(a[2], b[2]) - max(a[0], b[0]) > 2 and min(a[3], b[3]) - max(a[1], b[1]) > 2
 
 
-def _paste(canvas: Pixels, ink: Pixels, box: tuple[int, int, int, int], random: np.random.Generator) -> None:
+def _paste(canvas: Pixels, ink: Pixels, box: Corners, random: np.random.Generator) -> None:
     x_min, y_min, x_max, y_max = box
     under = canvas[y_min:y_max, x_min:x_max]
     colour = random.uniform(0, 255, 3)
-    if abs(colour.mean() - under.mean()) < 70:  # a person must be able to read it
+    if abs(colour.mean() - under.mean()) < 90:  # a person must be able to read it
         colour = np.full(3, (under.mean() + 128) % 256)
     canvas[y_min:y_max, x_min:x_max] = under * (1 - ink[..., None]) + ink[..., None] * colour
 

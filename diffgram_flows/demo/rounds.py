@@ -32,7 +32,7 @@ from diffgram_flows.tasks.workspace import Workspace, open_workspace
 from flows.cycle import cycle
 
 _ERROR_RATE = 0.02
-_STEPS, _WARM_STEPS = 350, 500  # short trainings: the demo is to end within minutes on two cores
+_STEPS, _WARM_STEPS = 280, 420  # short trainings: the demo is to end within minutes on two cores
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,11 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     material = _material(options, workdir)
     with prefect_server(workdir / "prefect") as prefect, SandboxProcess(workdir / "diffgram") as diffgram:
         _use(prefect, diffgram)
-        prefect.wait_until_up()
         from diffgram_flows.demo.report import write_report
         from diffgram_flows.demo.rounds import Play
 
+        material.put(workdir / "bucket", 1)  # there is time: the Prefect server takes a while to start
+        prefect.wait_until_up()
         play = Play(workdir, material, diffgram, options, console)
         for number in range(1, options.rounds + 1):
             play.round(number)
