@@ -93,6 +93,11 @@ class Play:
 
     def _annotate(self, goal: int) -> None:
         truth = CocoTruth.load(self.material.truth)
+        if truth.clipped or truth.dropped:
+            self._say(
+                f"  {self.material.truth.name}: {truth.clipped} boxes reach out of their image and are cut, "
+                f"{truth.dropped} lie outside or are empty and are left out"
+            )
         person = Annotator(
             self._diffgram.url, self._diffgram.email, self._diffgram.password, truth, error_rate=_ERROR_RATE
         )

@@ -43,10 +43,11 @@ class CocoTruth:
 
     Attributes:
         dropped: How many boxes lay outside their image or were empty.
+        clipped: How many reached out of their image and were cut.
     """
 
     def __init__(self, document: dict[str, Any], source: str = "the ground truth") -> None:
-        self.dropped = 0
+        self.dropped = self.clipped = 0
         self._boxes: dict[str, list[TrueBox]] = {}
         try:
             self._read(document)
@@ -90,6 +91,7 @@ class CocoTruth:
                 self.dropped += 1
             else:
                 by_image[each["image_id"]].append(box)
+                self.clipped += _reaches_out(each["bbox"], int(image["width"]), int(image["height"]))
         self._boxes = {plain_name(str(images[image_id]["file_name"])): boxes for image_id, boxes in by_image.items()}
 
 
@@ -100,3 +102,8 @@ def _clipped(label: str, bbox: list[float], width: int, height: int) -> TrueBox 
     x_min, y_min = max(0, round(x)), max(0, round(y))
     x_max, y_max = min(width, round(x + w)), min(height, round(y + h))
     return TrueBox(label, x_min, y_min, x_max, y_max) if x_min < x_max and y_min < y_max else None
+
+
+def _reaches_out(bbox: list[float], width: int, height: int) -> bool:
+    x, y, w, h = (float(value) for value in bbox)
+    return min(round(x), round(y)) < 0 or round(x + w) > width or round(y + h) > height

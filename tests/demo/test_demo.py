@@ -50,6 +50,7 @@ def test_killed_again_and_again_it_finishes_with_everything_exactly_once(demo: A
     process = demo.start(*options)
     output, _ = process.communicate(timeout=420)
     assert process.returncode == 0, output
+    assert "1 boxes reach out of their image and are cut" in " ".join(output.split())
     summary = demo.summary()
     assert (summary["objects"], summary["imported"], summary["duplicates"], summary["failed"]) == (40, 40, 0, 0)
     assert [result["images_annotated"] for result in summary["rounds"]] == [15, 25]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def test_missing_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFGRAM_CLIENT_ID", "id")
     with pytest.raises(ConfigurationError, match="DIFFGRAM_URL, DIFFGRAM_PROJECT, DIFFGRAM_CLIENT_SECRET not given"):
         find_credentials(Target())
+
+
+def test_prefect_finds_the_block_by_itself() -> None:
+    (found,) = entry_points(group="prefect.collections", name="diffgram_flows")
+    assert found.load().DiffgramCredentials is DiffgramCredentials
 
 
 def test_the_block_explains_its_fields() -> None:

@@ -1,0 +1,121 @@
+"""The README's commands, as a new user types them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+
+from diffgram_flows.cli import DONE, main
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+COMMANDS = [line[2:] for block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
+
+ELSEWHERE = {
+    "make demo": "what a person runs; tests/demo runs the same command line",
+    "make test": "this",
+    ".venv/bin/diffgram-flows demo --images photos --truth coco.json --rounds 2": "tests/demo",
+    "pip install --constraint constraints.txt '.[tensorflow]'": "what make does, with another extra",
+    "prefect server start": "the session's Prefect API",
+}
+
+
+@pytest.fixture
+def environment(prefect_api: None) -> dict[str, str]:
+    """A terminal whose Prefect is that of the tests."""
+    return {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def worker(environment: dict[str, str]) -> Iterator[None]:
+    with background("prefect worker start --pool diffgram --type process", environment):
+        yield
+
+
+class background:  # noqa: N801 - reads as a verb
+    """A command of the README that runs until it is stopped."""
+
+    def __init__(self, command: str, environment: dict[str, str]) -> None:
+        assert command in COMMANDS
+        self.process = subprocess.Popen(
+            words(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def __enter__(self) -> subprocess.Popen[str]:
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=60)
+
+
+def words(command: str) -> list[str]:
+    parts = shlex.split(command)
+    if parts[0] == "prefect":
+        return [sys.executable, "-m", *parts]
+    return [sys.executable, *parts[1:]] if parts[0] == "python" else parts
+
+
+def run(command: str, environment: dict[str, str]) -> str:
+    assert command in COMMANDS
+    done = subprocess.run(words(command), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def deployments() -> set[str]:
+    with get_client(sync_client=True) as client:
+        return {str(deployment.name) for deployment in client.read_deployments()}
+
+
+def wait_for(names: set[str]) -> None:
+    end = time.monotonic() + 90
+    while not names <= deployments():
+        assert time.monotonic() < end, f"only {deployments()} are there"
+        time.sleep(0.5)
+
+
+def test_a_worker_and_one_command_deploy_everything(environment: dict[str, str], worker: None) -> None:
+    end = time.monotonic() + 90
+    with get_client(sync_client=True) as client:
+        while "diffgram" not in {pool.name for pool in client.read_work_pools()}:
+            assert time.monotonic() < end, "the worker did not create its pool"
+            time.sleep(0.5)
+    run("prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml", environment)
+    assert {"hourly", "nightly", "on-demand"} <= deployments()
+    run("prefect event emit diffgram.work.finished --resource-id diffgram.project.cars", environment)
+
+
+def test_one_process_serves_everything(environment: dict[str, str]) -> None:
+    with background("python deployments/serve.py s3://my-bucket/images --dataset cars", environment) as process:
+        wait_for({"hourly", "nightly", "on-demand"})
+        assert process.poll() is None
+
+
+def test_the_cycle_and_its_status_from_a_terminal(site: Any, capsys: Any) -> None:
+    assert "diffgram-flows cycle s3://my-bucket/images --dataset cars --brain cars" in COMMANDS
+    place = ["--workdir", str(site.target.workdir), "--dataset", site.dataset]
+    quick = ["--packets-per-second", "0", "--brain", "cars"]
+    assert main(["cycle", f"file://{site.bucket}", *place, *quick]) == DONE
+    assert "12 files have an open task" in " ".join(capsys.readouterr().out.split())
+    assert main(["status", *place]) == DONE
+    assert "none yet" in capsys.readouterr().out
+
+
+def test_every_command_of_the_readme_is_run_somewhere() -> None:
+    source = Path(__file__).read_text()
+    setting = re.compile(r"export \w+=")
+    forgotten = [c for c in COMMANDS if c not in ELSEWHERE and c not in source and not setting.match(c)]
+    assert forgotten == []
+    assert ELSEWHERE.keys() <= set(COMMANDS)
