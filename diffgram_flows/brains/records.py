@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from diffgram_flows.brains.evaluation import Evaluation
 from diffgram_flows.brains.options import TrainingOptions
+from diffgram_flows.disk import sha256_of
 from diffgram_flows.errors import BrainTampered
 from diffgram_flows.models import BrainRef, Failure, LabelMap
 
@@ -166,7 +166,7 @@ def read_record(ref: BrainRef, folder: Path) -> BrainRecord:
 def file_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder but the manifest, by relative path."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / MANIFEST)
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
 
 def package_versions() -> dict[str, str]:
@@ -178,8 +178,3 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,6 @@ a folder that begins with a dot and renamed when it is complete, so a crash leav
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from diffgram_flows.brains.records import MANIFEST, BrainRecord, Manifest, read_record
+from diffgram_flows.disk import sync, write_file
 from diffgram_flows.errors import BrainNotFound, BrainTampered, ConfigurationError, NoChampion
 from diffgram_flows.models import BrainRef
 
@@ -91,10 +91,10 @@ class Registry:
             manifest: What is known about it; the files' digests are filled in here.
         """
         sealed = manifest.sealed(draft)
-        _write_durably(draft / MANIFEST, sealed.to_json())
+        write_file(draft / MANIFEST, _as_json(sealed.to_json()))
         for path in draft.rglob("*"):
-            _sync(path)
-        _sync(draft)
+            sync(path)
+        sync(draft)
         draft.chmod(0o755)  # a temporary folder is its owner's alone; other workers read the registry too
         while True:
             number = self.next_version(name)
@@ -105,7 +105,7 @@ class Registry:
                 if not folder.exists():
                     raise
                 continue  # another process took this number; the next one is free
-            _sync(folder.parent)
+            sync(folder.parent)
             return BrainRecord(BrainRef(name, number), folder, sealed)
 
     def next_version(self, name: str) -> int:
@@ -193,23 +193,9 @@ class Registry:
             "champions": stack,
             "history": [{"version": e.version, "at": e.at.isoformat(), "action": e.action} for e in entries],
         }
-        handle, temporary = tempfile.mkstemp(prefix=".champion-", dir=path.parent)
-        os.close(handle)
-        _write_durably(Path(temporary), value)
-        os.replace(temporary, path)
-        _sync(path.parent)
+        write_file(path, _as_json(value))
+        sync(path.parent)
 
 
-def _write_durably(path: Path, value: dict[str, object]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    path.chmod(0o644)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Have a file or a folder on the disk before what follows."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _as_json(value: dict[str, object]) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from pathlib import Path
 
 import orjson
 
+from diffgram_flows.disk import write_file
 from diffgram_flows.models import Box, Prediction
 
 
-def write_predictions(path: Path, predictions: Iterable[Prediction], *, brain: str, label_map_digest: str) -> int:
-    """Write predictions to ``path``, replacing it in one step; how many there were."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".half")
-    count = 0
-    with half.open("wb") as file:
-        for prediction in predictions:
-            count += 1
-            file.write(orjson.dumps(_line(prediction, brain, label_map_digest), option=orjson.OPT_APPEND_NEWLINE))
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
-    return count
+def write_predictions(path: Path, predictions: Iterable[Prediction], *, brain: str, label_map_digest: str) -> None:
+    """Write predictions to ``path``; a file of that name is replaced."""
+    lines = [
+        orjson.dumps(_line(seen, brain, label_map_digest), option=orjson.OPT_APPEND_NEWLINE) for seen in predictions
+    ]
+    write_file(path, b"".join(lines))
 
 
 def read_predictions(folder: Path) -> Iterator[Prediction]:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from diffgram_flows.datasets.disk import write_file
 from diffgram_flows.datasets.gathering import gather
 from diffgram_flows.diffgram.download import download
+from diffgram_flows.disk import write_file
 from diffgram_flows.errors import DiffgramFlowsError, ImageRejected
 from diffgram_flows.images import MAX_PIXELS, check_pixels
 from diffgram_flows.ledger import ObjectRow

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from diffgram_flows.datasets.disk import sha256_of
 from diffgram_flows.datasets.gathering import gather
 from diffgram_flows.datasets.images import ImageCache
 from diffgram_flows.datasets.manifest import ANNOTATIONS, LABELS, altered, read_files, sample_of
+from diffgram_flows.disk import sha256_of
 from diffgram_flows.errors import DatasetError, DiffgramFlowsError
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import LabelMap, Sample, Snapshot

@@ -12,7 +12,6 @@ from typing import Any
 
 from diffgram_flows import __version__
 from diffgram_flows.datasets.completeness import IMAGE, ExportRecord
-from diffgram_flows.datasets.disk import sha256_of, write_folder
 from diffgram_flows.datasets.exporting import FinishedExport
 from diffgram_flows.datasets.fetching import ImageSource
 from diffgram_flows.datasets.gathering import gather
@@ -24,6 +23,7 @@ from diffgram_flows.datasets.reading import load_snapshot
 from diffgram_flows.datasets.splits import split_of
 from diffgram_flows.datasets.statistics import SplitStatistics, count, count_by_split, twins
 from diffgram_flows.diffgram import DiffgramClient
+from diffgram_flows.disk import sha256_of, write_folder
 from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, ImageRejected, NotEnoughData
 from diffgram_flows.images import image_size
 from diffgram_flows.ledger import Ledger

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Split
 
@@ -35,15 +37,14 @@ class _Digit:
 
 def write_pictures(folder: Path, numbers: Iterable[int], split_of: Callable[[str], Split]) -> None:
     """Write pictures as ``photo-00007.jpg``; existing ones are left alone."""
-    folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         path = folder / file_name(number)
         if path.exists():
             continue
         image, _ = compose(number, split_of(path.name))
-        half = path.with_suffix(".half")
-        image.save(half, "JPEG", quality=90)
-        half.rename(path)
+        encoded = BytesIO()
+        image.save(encoded, "JPEG", quality=90)
+        write_file(path, encoded.getvalue())
 
 
 def write_truth(path: Path, numbers: Iterable[int], split_of: Callable[[str], Split]) -> None:
@@ -63,7 +64,8 @@ def write_truth(path: Path, numbers: Iterable[int], split_of: Callable[[str], Sp
                 }
             )
     categories = [{"id": digit + 1, "name": str(digit)} for digit in range(10)]
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    truth = {"images": images, "annotations": annotations, "categories": categories}
+    write_file(path, json.dumps(truth).encode())
 
 
 def file_name(number: int) -> str:

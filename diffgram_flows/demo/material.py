@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 
 from diffgram_flows.datasets import split_of
 from diffgram_flows.demo import digits
+from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.importing import SUFFIXES
 from diffgram_flows.sandbox.truth import CocoTruth
@@ -90,10 +90,7 @@ class OwnPictures:
         for name in self.rounds[round_number - 1]:
             target = bucket / name
             if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                half = target.with_name(f".{target.name}.half")
-                shutil.copyfile(self.folder / name, half)
-                half.replace(target)
+                write_file(target, (self.folder / name).read_bytes())
 
     def annotated_after(self, round_number: int) -> int:
         """Three quarters of what has arrived; everything after the last round."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from diffgram_flows.demo.material import Material, label_names
 from diffgram_flows.demo.run import DemoOptions
 from diffgram_flows.diffgram import DiffgramClient
+from diffgram_flows.disk import write_file
 from diffgram_flows.models import Progress
 from diffgram_flows.parameters import (
     AnnotationOptions,
@@ -142,9 +143,7 @@ class Play:
         champion = self.workspace.champion("detector")
         finished = tuple(sorted(self.workspace.ledger.work.finished_files()))
         self.rounds.append(RoundRecord(finished, str(champion.ref) if champion else ""))
-        half = self._state.with_suffix(".half")
-        half.write_text(json.dumps([asdict(record) for record in self.rounds]))
-        half.replace(self._state)
+        write_file(self._state, json.dumps([asdict(record) for record in self.rounds]).encode())
 
     def _read(self) -> list[RoundRecord]:
         if not self._state.exists():

@@ -50,7 +50,7 @@ def test_a_file_of_the_wrong_size_is_fetched_again(shelf: Shelf) -> None:
     ("name", "content", "message"),
     [
         pytest.param("a.jpg", b"this is a text", "not an image", id="text"),
-        pytest.param("a.png", bomb(), "claims more pixels", id="bomb"),
+        pytest.param("a.png", bomb(), "claims too many pixels", id="bomb"),
         pytest.param("a.jpg", None, "damaged", id="cut short"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diffgram_flows.datasets.disk import write_file, write_folder
+from diffgram_flows.disk import write_file, write_folder
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

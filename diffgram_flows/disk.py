@@ -12,6 +12,7 @@ from pathlib import Path
 
 PART = ".part-"
 _ABANDONED_AFTER = 86_400.0  # seconds; no write takes so long
+_READABLE = 0o644  # temporary files are their owner's alone; other workers read what we write
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -21,6 +22,7 @@ def write_file(path: Path, content: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             _write(file.fileno(), content)
+        os.chmod(name, _READABLE)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -40,14 +42,14 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> bool:
         for name, content in files.items():
             with open(part / name, "wb") as file:
                 _write(file.fileno(), content)
-        _sync_folder(part)
+        sync(part)
         try:
             os.rename(part, path)
         except OSError:
             if path.is_dir():
                 return False
             raise
-        _sync_folder(path.parent)
+        sync(path.parent)
         return True
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -59,20 +61,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before what follows."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _write(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
     os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(folder: Path) -> None:
