@@ -23,21 +23,10 @@ class PrefectServer:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._log = folder / "server.log"
         self.port = _free_port()
-        environment = {
-            **os.environ,
-            "PREFECT_HOME": str(folder),
-            "PREFECT_API_URL": self.api_url,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        }
-        command = [sys.executable, "-m", "diffgram_flows.demo.guard", sys.executable, "-m", "prefect"]
-        command += ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._process = self._start()
 
     @property
     def url(self) -> str:
@@ -51,22 +40,51 @@ class PrefectServer:
     def wait_until_up(self) -> None:
         """Return when the server answers.
 
+        A kill while Prefect was creating its database leaves one that it cannot use. It holds nothing but the history
+        of runs, so it is put aside and a new one begun.
+
         Raises:
-            ConfigurationError: It does not within two minutes, or has ended.
+            ConfigurationError: The server does not answer within two minutes, or has ended.
         """
+        if self._answers():
+            return
+        self.stop()
+        for path in self._folder.glob("prefect.db*"):
+            path.replace(path.with_name(f"unusable-{path.name}"))
+        self._process = self._start()
+        if not self._answers():
+            raise ConfigurationError("The Prefect server did not start.", cure=f"Its log is {self._log}.")
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait(20)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "PREFECT_HOME": str(self._folder),
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        }
+        command = [sys.executable, "-m", "diffgram_flows.demo.guard", sys.executable, "-m", "prefect"]
+        command += ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def _answers(self) -> bool:
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             try:
                 if requests.get(f"{self.api_url}/health", timeout=2).ok:
-                    return
+                    return True
             except requests.RequestException:
                 time.sleep(0.3)
-        raise ConfigurationError("The Prefect server did not start.", cure=f"Its log is {self._log}.")
-
-    def stop(self) -> None:
-        if self._process.stdin:
-            self._process.stdin.close()
-        self._process.wait(20)
+        return False
 
 
 @contextmanager
