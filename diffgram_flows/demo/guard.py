@@ -13,20 +13,33 @@ import threading
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends or standard input does; its exit code."""
+    """Run the command until it ends, or until standard input or somebody else ends us; its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the starter, which then lets go of us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    threading.Thread(target=_end_with_input, args=(process,), daemon=True).start()
-    return process.wait()
+    try:
+        threading.Thread(target=_end_with_input, args=(process,), daemon=True).start()
+        return process.wait()
+    finally:
+        _end(process)
 
 
 def _end_with_input(process: subprocess.Popen[bytes]) -> None:
     while sys.stdin.buffer.read(1024):
         pass
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+    _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command and all that it has started, with force if it must be."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, kind)
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            continue
+        except ProcessLookupError:
+            return
 
 
 if __name__ == "__main__":

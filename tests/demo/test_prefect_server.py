@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
 from diffgram_flows.demo.prefect_server import prefect_server
@@ -25,7 +26,12 @@ def test_a_database_that_a_kill_left_half_made_is_put_aside(tmp_path: Path) -> N
     assert refused(url)
 
 
-def test_a_guarded_command_does_not_outlive_its_starter(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "whole_group"),
+    [(signal.SIGKILL, False), (signal.SIGTERM, True), (signal.SIGINT, True)],
+    ids=["starter killed", "terminated with its group", "Ctrl-C"],
+)
+def test_a_guarded_command_does_not_outlive_its_starter(tmp_path: Path, kind: int, whole_group: bool) -> None:
     mark = tmp_path / "pid"
     sleeper = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     starter = (
@@ -34,10 +40,13 @@ def test_a_guarded_command_does_not_outlive_its_starter(tmp_path: Path) -> None:
         "subprocess.Popen(command, stdin=subprocess.PIPE)\n"
         "time.sleep(600)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", starter])
+    process = subprocess.Popen([sys.executable, "-c", starter], start_new_session=True, stderr=subprocess.DEVNULL)
     while not mark.exists() or not mark.read_text():
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
+    if whole_group:
+        os.killpg(process.pid, kind)
+    else:
+        os.kill(process.pid, kind)
     process.wait()
     end = time.monotonic() + 20
     while Path(f"/proc/{mark.read_text()}").exists():
