@@ -9,6 +9,7 @@ from datetime import timedelta
 from prefect import task
 
 from diffgram_flows.importing import AssignReport, FollowReport, ScanReport, assign, follow, reconcile, scan, send_chunk
+from diffgram_flows.ledger.objects import OPEN_STATES
 from diffgram_flows.models import Failure
 from diffgram_flows.parameters import Bucket, ImportParameters, Target
 from diffgram_flows.reports import failures, table, watched
@@ -121,7 +122,7 @@ def summarise(parameters: ImportParameters, scanned: ScanReport) -> ImportSummar
         imported=counts.get("imported", 0),
         failed=counts.get("failed", 0),
         refused=counts.get("refused", 0),
-        waiting=sum(counts.get(state, 0) for state in ("new", "sending", "sent")),
+        waiting=sum(counts.get(state, 0) for state in OPEN_STATES),
         failures=given_up,
     )
     shown = {name: value for name, value in asdict(summary).items() if name != "failures"}

@@ -46,12 +46,17 @@ def require_champion(workspace: Workspace, name: str) -> BrainRecord:
     return record
 
 
+def told_files(workspace: Workspace, record: BrainRecord) -> set[str]:
+    """Names of the files whose boxes of this brain version went to the server, or whose fate is not known."""
+    pushes = workspace.ledger.pushes.rows(brain=str(record.ref))
+    return {push.file_name for push in pushes if push.state != "released"}
+
+
 def unseen_files(workspace: Workspace, record: BrainRecord) -> dict[int, str]:
     """Files (id to name) with an open task that this brain version has neither looked at nor sent boxes for."""
     work, objects = workspace.ledger.work, workspace.ledger.objects.by_file_id()
     open_files = work.tasked_files() - work.finished_files()
-    done = {push.file_name for push in workspace.ledger.pushes.rows(brain=str(record.ref)) if push.state != "released"}
-    done |= {seen.key for seen in read_predictions(workspace.predictions(record.ref))}
+    done = told_files(workspace, record) | {seen.key for seen in read_predictions(workspace.predictions(record.ref))}
     names = {file_id: objects[file_id].file_name for file_id in sorted(open_files) if file_id in objects}
     return {file_id: name for file_id, name in names.items() if name not in done}
 

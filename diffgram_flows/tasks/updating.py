@@ -11,7 +11,7 @@ from diffgram_flows.feedback import FileToLabel, PushReport, follow_pushes, push
 from diffgram_flows.models import Failure
 from diffgram_flows.parameters import UpdateParameters
 from diffgram_flows.reports import failures, table, watched
-from diffgram_flows.tasks.predicting import require_champion
+from diffgram_flows.tasks.predicting import require_champion, told_files
 from diffgram_flows.tasks.retrying import RETRYING
 from diffgram_flows.tasks.workspace import Workspace, open_workspace
 
@@ -37,8 +37,7 @@ class UpdateSummary:
 
 def unsent_predictions(workspace: Workspace, record: BrainRecord) -> list[FileToLabel]:
     """What the brain version saw and the server has not been told."""
-    pushes = workspace.ledger.pushes.rows(brain=str(record.ref))
-    told = {row.file_name for row in pushes if row.state != "released"}
+    told = told_files(workspace, record)
     ids = {row.file_name: file_id for file_id, row in workspace.ledger.objects.by_file_id().items()}
     return [
         FileToLabel(ids[seen.key], seen.key, seen.boxes)
