@@ -180,10 +180,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that a brain is asked about: a key of the caller's choice, and the file on this machine."""
+    """An image that a brain is asked about.
+
+    Attributes:
+        key: Of the caller's choice; what errors call the image.
+        source: The file on this machine, or its bytes.
+    """
 
     key: str
-    path: Path
+    source: Path | bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ it was trained on, and how good it was. Its versions lie in a :class:`Registry` 
 champion. Ways of learning are plugged in as :class:`Method`; TensorFlow is imported when one is used, not before.
 """
 
-from diffgram_flows.brains.drawing import before_after, contact_sheet, draw
+from diffgram_flows.brains.drawing import before_after, contact_sheet, draw, draw_over
 from diffgram_flows.brains.evaluation import RECALLS, ClassScore, Evaluation, evaluate, pictures_of, sample_key
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
@@ -38,6 +38,7 @@ __all__ = [
     "best_threshold",
     "contact_sheet",
     "draw",
+    "draw_over",
     "evaluate",
     "find_method",
     "judge",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -13,6 +13,7 @@ from diffgram_flows.images import image_size
 from diffgram_flows.models import Box, LabelMap
 
 Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _BACKGROUND: Colour = (24, 26, 30)
 _TEXT: Colour = (240, 240, 240)
 _LONGEST_SIDE = 1280
@@ -38,6 +39,24 @@ def draw(image_path: Path, boxes: Sequence[Box], label_map: LabelMap, out: Path,
         ImageRejected: The image cannot be read.
     """
     return _write(_drawn(image_path, boxes, label_map, title), out)
+
+
+def draw_over(image: Image.Image, boxes: Sequence[Box], label_map: LabelMap) -> Image.Image:
+    """Draw boxes over whatever an image in memory shows already, in its own size.
+
+    A label has the same colour whichever brain saw it, so what several brains see can be drawn one over the other.
+
+    Args:
+        image: Upright; it stays as it is.
+        boxes: In its pixels.
+        label_map: Names of the labels.
+
+    Returns:
+        A new RGB image.
+    """
+    drawn = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    _draw_boxes(drawn, boxes, label_map, 1.0, colour_of, _font(drawn))
+    return drawn
 
 
 def before_after(
@@ -102,16 +121,36 @@ def _drawn(path: Path, boxes: Sequence[Box], label_map: LabelMap, title: str) ->
     scale = max(1.0, _SHORTEST_DRAWN_SIDE / min(image.size))
     scale = min(scale, _LONGEST_SIDE / max(image.size))
     image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    font = ImageFont.load_default(size=max(12, min(image.size) // 28))
-    canvas = ImageDraw.Draw(image)
-    index_of, name_of = label_map.index_of(), label_map.name_of()
-    for box in sorted(boxes, key=lambda box: -box.area):  # small ones last, on top
+    font = _font(image)
+    index_of = label_map.index_of()
+
+    def colour(label_file_id: int) -> Colour:
         # A label that the map lacks still deserves to be seen.
-        colour = colour_of(index_of.get(box.label_file_id, len(index_of)))
-        name = name_of.get(box.label_file_id, f"label {box.label_file_id}")
-        _draw_box(canvas, box, scale, colour)
-        _draw_label(canvas, box, scale, colour, name if box.score is None else f"{name} {box.score:.0%}", font)
+        return colour_of(index_of.get(label_file_id, len(index_of)))
+
+    _draw_boxes(image, boxes, label_map, scale, colour, font)
     return _titled(image, title, font) if title else image
+
+
+def _draw_boxes(
+    image: Image.Image,
+    boxes: Sequence[Box],
+    label_map: LabelMap,
+    scale: float,
+    colour: Callable[[int], Colour],
+    font: Font,
+) -> None:
+    canvas = ImageDraw.Draw(image)
+    name_of = label_map.name_of()
+    for box in sorted(boxes, key=lambda box: -box.area):  # small ones last, on top
+        name = name_of.get(box.label_file_id, f"label {box.label_file_id}")
+        shade = colour(box.label_file_id)
+        _draw_box(canvas, box, scale, shade)
+        _draw_label(canvas, box, scale, shade, name if box.score is None else f"{name} {box.score:.0%}", font)
+
+
+def _font(image: Image.Image) -> Font:
+    return ImageFont.load_default(size=max(12, min(image.size) // 28))
 
 
 def _draw_box(canvas: ImageDraw.ImageDraw, box: Box, scale: float, colour: Colour) -> None:
@@ -136,7 +175,7 @@ def _draw_label(
     scale: float,
     colour: Colour,
     text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    font: Font,
 ) -> None:
     """Above the box where there is room, else inside it."""
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
@@ -149,7 +188,7 @@ def _draw_label(
     canvas.text((x + 3 - left, y + 3 - top), text, fill=(0, 0, 0) if luminance > 140 else (255, 255, 255), font=font)
 
 
-def _titled(image: Image.Image, title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+def _titled(image: Image.Image, title: str, font: Font) -> Image.Image:
     _, top, _, bottom = font.getbbox(title)
     bar = round(bottom - top) + 2 * _GAP
     framed = Image.new("RGB", (image.width, image.height + bar), _BACKGROUND)

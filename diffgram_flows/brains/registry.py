@@ -47,6 +47,13 @@ class Registry:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def names(self) -> list[str]:
+        """The brains that have a version, in order of the alphabet."""
+        if not self.folder.is_dir():
+            return []
+        found = (path.name for path in self.folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
+        return sorted(name for name in found if self._numbers(name))
+
     def versions(self, name: str) -> list[BrainRecord]:
         """All versions of a brain, oldest first; empty for an unknown name.
 

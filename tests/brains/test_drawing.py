@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffgram_flows.brains import before_after, contact_sheet, draw
+from diffgram_flows.brains import before_after, contact_sheet, draw, draw_over
 from diffgram_flows.brains.drawing import colour_of
 from diffgram_flows.errors import ImageRejected
 from diffgram_flows.models import Box, LabelMap
@@ -76,6 +76,17 @@ def test_before_and_after(photo: Path, tmp_path: Path) -> None:
 def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
     with Image.open(contact_sheet([photo] * 5, tmp_path / "sheet.jpg", columns=3, tile=100)) as image:
         assert image.size == (3 * 108 + 8, 2 * 108 + 8)
+
+
+def test_brains_draw_one_over_the_other() -> None:
+    page, graphs = LabelMap(((5, "page"),)), LabelMap(((6, "graph"),))
+    clean = Image.new("L", (400, 300), 60)
+    once = draw_over(clean, [Box(5, 10, 50, 200, 200, 0.9)], page)
+    twice = draw_over(once, [Box(6, 220, 50, 390, 280, 0.8)], graphs)
+    assert (once.mode, once.size, clean.getcolors()) == ("RGB", (400, 300), [(400 * 300, 60)])
+    shown = [{colour for _, colour in image.getcolors(2**20) or []} for image in (once, twice)]
+    assert [colour_of(5) in colours for colours in shown] == [True, True]
+    assert [colour_of(6) in colours for colours in shown] == [False, True]
 
 
 @pytest.mark.parametrize(

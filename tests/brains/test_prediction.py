@@ -48,6 +48,27 @@ def test_any_mix_of_sizes_and_types(brain: Brain, snapshot: Snapshot, tmp_path: 
         assert_same_boxes(seen.boxes, boxes)
 
 
+@pytest.mark.parametrize("together", [1, 3], ids=["alone", "among others"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+def test_bytes_are_seen_as_their_file_is(
+    brain: Brain, snapshot: Snapshot, tmp_path: Path, kind: str, together: int
+) -> None:
+    with Image.open(snapshot.split("train")[0].path) as image:
+        image.paste((0, 0, 0), (0, 0, 96, 4))  # a BMP begins with its last row: this one ends in zeros
+        image.save(tmp_path / "image", kind)
+    content = (tmp_path / "image").read_bytes()
+    pictures = [Picture("bytes", content), Picture("file", tmp_path / "image"), Picture("broken", content[:400])]
+    seen = [
+        prediction
+        for start in range(0, 3, together)
+        for prediction in brain.predict(pictures[start : start + together])
+    ]
+    assert [prediction.key for prediction in seen] == ["bytes", "file", "broken"]
+    assert seen[0].boxes
+    assert (seen[0].boxes, seen[0].width) == (seen[1].boxes, seen[1].width)
+    assert "broken is damaged" in seen[2].error
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_refer_to_the_upright_image(brain: Brain, snapshot: Snapshot, tmp_path: Path, orientation: int) -> None:
     sample = snapshot.split("train")[0]

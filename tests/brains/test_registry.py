@@ -42,6 +42,14 @@ def add(registry: Registry, name: str = "detector") -> BrainRecord:
         return registry.add(name, draft, manifest())
 
 
+def test_names_are_those_that_have_a_version(registry: Registry) -> None:
+    assert registry.names() == []
+    add(registry, "signs")
+    add(registry, "cars")
+    with registry.draft("begun"):
+        assert registry.names() == ["cars", "signs"]
+
+
 def test_versions_count_up_and_keep_what_is_known(registry: Registry) -> None:
     first, second = add(registry), add(registry)
     assert [first.ref, second.ref] == [ref(1), ref(2)]

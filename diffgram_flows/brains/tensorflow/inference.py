@@ -1,9 +1,11 @@
-"""From image files to boxes: decode in parallel, batch, prefetch, predict."""
+"""From images to boxes: decode in parallel, batch, prefetch, predict."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +66,7 @@ class Detector:
                 answer = next(answers, None)
             else:  # the decoder dropped it
                 picture = item.picture
-                yield Prediction(picture.key, item.width, item.height, error=undecodable(picture.path, picture.key))
+                yield Prediction(picture.key, item.width, item.height, error=undecodable(picture.source, picture.key))
             position += 1
 
     def _answers(self, good: Sequence[_Checked], threshold: float, batch_size: int) -> Iterator[tuple[int, Prediction]]:
@@ -97,19 +99,42 @@ class Detector:
 def _check(picture: Picture) -> _Checked | Prediction:
     """Read the header, so that nothing huge or foreign reaches the decoder."""
     try:
-        width, height, turn = header(picture.path, name=picture.key)
+        width, height, turn = header(picture.source, name=picture.key)
     except ImageRejected as error:
         return Prediction(picture.key, 0, 0, error=str(error))
     return _Checked(picture, *upright_size(width, height, turn), turn)
 
 
-def _batches(good: Sequence[_Checked], size: int, batch_size: int) -> Any:
-    """A dataset of (indices ``[B]``, images ``[B, S, S, 3]`` uint8) without those that cannot be decoded."""
-    paths = [str(item.picture.path) for item in good]
+def _batches(good: Sequence[_Checked], size: int, batch_size: int) -> Iterable[tuple[Any, Any]]:
+    """Pairs of indices ``[B]`` and images ``[B, S, S, 3]`` uint8, without those that cannot be decoded."""
+    if len(good) == 1:
+        return _batch_of_one(good[0], size)
+    # As tensors: NumPy's own strings would lose zeros at the end of an image's bytes.
+    sources = tf.constant([_as_bytes(item.picture.source) for item in good])
+    in_memory = [isinstance(item.picture.source, bytes) for item in good]
     turns = [item.turn for item in good]
 
-    def decode(index: Any, path: Any, turn: Any) -> tuple[Any, Any]:
-        return index, decode_upright(path, turn, size)
+    def decode(index: Any, source: Any, here: Any, turn: Any) -> tuple[Any, Any]:
+        content = tf.cond(here, lambda: source, lambda: tf.io.read_file(source))
+        return index, decode_upright(content, turn, size)
 
-    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(good)), paths, turns))
-    return dataset.map(decode, tf.data.AUTOTUNE).ignore_errors().batch(batch_size).prefetch(2)
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(good)), sources, in_memory, turns))
+    batches: Iterable[tuple[Any, Any]] = (
+        dataset.map(decode, tf.data.AUTOTUNE).ignore_errors().batch(batch_size).prefetch(2)
+    )
+    return batches
+
+
+def _batch_of_one(item: _Checked, size: int) -> Iterator[tuple[Any, Any]]:
+    """A single image, without a pipeline: building one takes ten times as long as decoding the image."""
+    source = item.picture.source
+    try:
+        content = source if isinstance(source, bytes) else tf.io.read_file(os.fsencode(source))
+        image = decode_upright(tf.constant(content), tf.constant(item.turn), size)
+    except tf.errors.OpError:
+        return
+    yield tf.constant([0]), image[None]
+
+
+def _as_bytes(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else os.fsencode(source)

@@ -56,7 +56,7 @@ def decode_samples(samples: Sequence[Sample], label_map: LabelMap, size: int, ca
     parts = (np.arange(len(readable)), paths, turns, *_truth(readable, label_map, size))
 
     def decode(index: Any, path: Any, turn: Any, boxes: Any, classes: Any) -> tuple[Any, ...]:
-        return index, decode_upright(path, turn, size), boxes, classes
+        return index, decode_upright(tf.io.read_file(path), turn, size), boxes, classes
 
     dataset = tf.data.Dataset.from_tensor_slices(parts).map(decode, tf.data.AUTOTUNE).ignore_errors()
     in_memory = len(readable) * size * size * 3 <= _CACHE_IN_MEMORY_BYTES

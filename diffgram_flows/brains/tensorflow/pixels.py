@@ -11,27 +11,27 @@ from diffgram_flows.errors import ImageRejected
 from diffgram_flows.images import check_pixels
 
 
-def decode_upright(path: Any, orientation: Any, size: int) -> Any:
-    """The image of a file as a person sees it, stretched to a square.
+def decode_upright(content: Any, orientation: Any, size: int) -> Any:
+    """An image as a person sees it, stretched to a square.
 
     Args:
-        path: Scalar string tensor.
+        content: Scalar string tensor: the bytes of an image file.
         orientation: Scalar int tensor: the EXIF orientation, 1 to 8; TensorFlow's own decoders ignore it.
         size: Side of the square in pixels.
 
     Returns:
         ``[size, size, 3]`` uint8, RGB.
     """
-    image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
+    image = tf.io.decode_image(content, channels=3, expand_animations=False)
     square = tf.image.resize(tf.ensure_shape(image, [None, None, 3]), (size, size))
     # Turning the square is cheaper than turning the original, and the same: the stretch treats both sides alike.
     return tf.cast(tf.round(_upright(square, orientation)), tf.uint8)
 
 
-def undecodable(path: Path, name: str) -> str:
-    """Why :func:`decode_upright` failed on a file whose header is fine."""
+def undecodable(source: Path | bytes, name: str) -> str:
+    """Why :func:`decode_upright` failed on an image whose header is fine."""
     try:
-        check_pixels(path, name=name)
+        check_pixels(source, name=name)
     except ImageRejected as error:
         return str(error)
     return f"TensorFlow cannot decode the image {name}. Save it again as an ordinary JPEG or PNG."
