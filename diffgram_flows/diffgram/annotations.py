@@ -21,17 +21,7 @@ class AnnotationCalls(Resource):
         """
         about = f"the annotations of file {file_id}"
         reply = self._ask(self._old_path(f"file/{file_id}/annotation/list"), about, {})
-        file = part(reply, "file_serialized", about=about)
-        raw = part(file, "instance_list", about=about) or []
-        image = file.get("image") or {}
-        described = {
-            "file": file,
-            "width": image.get("width"),
-            "height": image.get("height"),
-            "instances": parse_all(Instance, raw, about),
-            "raw": raw,
-        }
-        return parse(FileAnnotations, described, about)
+        return annotated_file(part(reply, "file_serialized", about=about), about)
 
     def save_annotations(self, file_id: int, instances: Sequence[Mapping[str, Any]]) -> SaveResult:
         """Replace the instances of a file: what is not sent is removed, human work included.
@@ -64,3 +54,21 @@ class AnnotationCalls(Resource):
         body = {} if ids is None else {"id_list": list(ids)}
         reply = self._ask(self._path("model-runs/list"), about, body)
         return parse_all(ModelRun, part(reply, "model_run_list", about=about), about)
+
+
+def annotated_file(file: Any, about: str) -> FileAnnotations:
+    """A file of a reply together with its instances.
+
+    Raises:
+        UnexpectedReply: It has none, not even an empty list.
+    """
+    raw = part(file, "instance_list", about=about) or []
+    image = file.get("image") or {}
+    described = {
+        "file": file,
+        "width": image.get("width"),
+        "height": image.get("height"),
+        "instances": parse_all(Instance, raw, about),
+        "raw": raw,
+    }
+    return parse(FileAnnotations, described, about)

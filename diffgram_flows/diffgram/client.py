@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from diffgram_flows.diffgram.annotations import AnnotationCalls
+from diffgram_flows.diffgram.attributes import AttributeCalls
+from diffgram_flows.diffgram.batches import BatchCalls
 from diffgram_flows.diffgram.exports import ExportCalls
 from diffgram_flows.diffgram.files import FileCalls
 from diffgram_flows.diffgram.imports import ImportCalls
@@ -13,11 +15,25 @@ from diffgram_flows.diffgram.jobs import JobCalls
 from diffgram_flows.diffgram.labels import LabelCalls
 from diffgram_flows.diffgram.pacing import Pacer, Unpaced
 from diffgram_flows.diffgram.project import ProjectCalls
+from diffgram_flows.diffgram.tasks import TaskCalls
 from diffgram_flows.diffgram.transport import Transport
+from diffgram_flows.diffgram.uploads import UploadCalls
 from diffgram_flows.errors import ConfigurationError
 
 
-class DiffgramClient(ProjectCalls, LabelCalls, ImportCalls, JobCalls, FileCalls, AnnotationCalls, ExportCalls):
+class DiffgramClient(
+    ProjectCalls,
+    LabelCalls,
+    AttributeCalls,
+    ImportCalls,
+    UploadCalls,
+    BatchCalls,
+    JobCalls,
+    TaskCalls,
+    FileCalls,
+    AnnotationCalls,
+    ExportCalls,
+):
     """A Diffgram project over HTTP. Making one sends nothing; it may be used from many threads.
 
     Args:

@@ -1,16 +1,19 @@
-"""Jobs and their tasks (contract section 9). Reading or completing a single task needs a browser login."""
+"""Jobs and the guides of their annotators (contract section 9)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
-from diffgram_flows.diffgram.records import JobRow, JobStat, TaskRow, parse, parse_all
+from diffgram_flows.diffgram.records import JobRow, JobStat, parse, parse_all
 from diffgram_flows.diffgram.resource import Resource, part
-from diffgram_flows.errors import InvalidRequest, UnexpectedReply
+from diffgram_flows.diffgram.setup_records import Guide, JobInfo, JobMembers
+from diffgram_flows.errors import DiffgramError, InvalidRequest
 
 _JOBS_A_PAGE = 50  # the page size that the server names in its replies
 _FILES_A_CALL = 1000
+OutputAction: TypeAlias = Literal["copy", "move", "nothing"]
+DirectoryMode: TypeAlias = Literal["sync", "copy_once"]
 
 
 class JobCalls(Resource):
@@ -25,6 +28,10 @@ class JobCalls(Resource):
         directory_ids: Sequence[int] = (),
         instance_type: str = "box",
         tags: Sequence[str] = (),
+        reviewer_ids: Sequence[int] = (),
+        review_chance: int = 100,
+        output_directory_id: int | None = None,
+        output_action: OutputAction = "copy",
     ) -> int:
         """Make a draft job and give its id. Names are not unique: look with :meth:`find_job` first.
 
@@ -35,11 +42,18 @@ class JobCalls(Resource):
             directory_ids: Datasets whose files become tasks, also those imported later.
             instance_type: What people draw by default.
             tags: Free words.
+            reviewer_ids: Who reviews; without anybody a task is complete when its annotator says so.
+            review_chance: How many of 100 tasks go to review, where there are reviewers.
+            output_directory_id: Where the files of complete tasks go; this takes a second call.
+            output_action: As for :meth:`set_output_directory`.
 
         Raises:
             BrokenReply: A dataset does not exist.
-            InvalidRequest: A member does not exist.
+            InvalidRequest: A member does not exist. ``fields["job_id"]`` is there where the job was made, and only its
+                output dataset could not be set.
         """
+        if not 0 <= review_chance <= 100:
+            raise InvalidRequest(f"{review_chance} of 100 tasks cannot go to review.", cure="Give 0 to 100.")
         attached = [{"directory_id": directory_id, "selected": "sync"} for directory_id in directory_ids]
         body = {
             "name": name,
@@ -54,9 +68,131 @@ class JobCalls(Resource):
             "attached_directories_dict": {"attached_directories_list": attached},
             "tag_list": list(tags),
         }
+        if reviewer_ids:
+            body |= {
+                "allow_reviews": True,
+                "review_chance": review_chance,
+                "reviewer_list_ids": list(reviewer_ids),
+            }
         about = f"the new job {name!r} (schema {schema_id}, members {list(member_ids)}, datasets {list(directory_ids)})"
         reply = self._change(self._path("job/new"), about, body)
-        return parse(JobRow, part(reply, "job", about=about), about).id
+        job_id = parse(JobRow, part(reply, "job", about=about), about).id
+        if output_directory_id is not None:
+            try:
+                self.set_output_directory(job_id, output_directory_id, output_action)
+            except DiffgramError as error:
+                error.fields["job_id"] = str(job_id)
+                raise
+        return job_id
+
+    def update_job(
+        self,
+        job_id: int,
+        *,
+        name: str | None = None,
+        member_ids: Sequence[int] | None = None,
+        directory_ids: Sequence[int] | None = None,
+        directory_mode: DirectoryMode = "sync",
+        tags: Sequence[str] | None = None,
+    ) -> None:
+        """Change a draft job. As the official SDK sends it, the whole job with the changes; not recorded.
+
+        The job is read first (300 times a day), and what is not given stays as it is.
+
+        Args:
+            job_id: The job.
+            name: Its new name.
+            member_ids: All who may work on it.
+            directory_ids: All datasets whose files become tasks.
+            directory_mode: ``sync`` takes later files, too; ``copy_once`` those that are there at the launch.
+            tags: Free words.
+
+        Raises:
+            InvalidRequest: The job is no draft any more, or the server refused the change.
+        """
+        job = self.job_info(job_id)
+        if job.status != "draft":
+            raise InvalidRequest(
+                f"The job {job_id} is {job.status}; only a draft can be changed.", cure="Make a new job, or add files."
+            )
+        attached = [{"directory_id": old.directory_id, "selected": old.mode} for old in job.directories]
+        if directory_ids is not None:
+            attached = [{"directory_id": directory_id, "selected": directory_mode} for directory_id in directory_ids]
+        body: dict[str, Any] = {
+            "id": job_id,
+            "job_id": job_id,
+            "name": name if name is not None else job.name,
+            "status": job.status,
+            "label_schema_id": job.label_schema_id,
+            "share": job.share,
+            "type": job.type,
+            "member_list_ids": list(member_ids) if member_ids is not None else job.member_ids,
+            "attached_directories_dict": {"attached_directories_list": attached},
+        }
+        if tags is not None:
+            body["tag_list"] = list(tags)
+        self._change(self._path("job/update"), f"the change of job {job_id}", body)
+
+    def attach_directories(self, job_id: int, directory_ids: Sequence[int], mode: DirectoryMode = "sync") -> None:
+        """Let the files of more datasets become tasks of a draft job. As the official SDK does it; not recorded.
+
+        Raises:
+            InvalidRequest: The job is no draft any more, or the server refused it.
+        """
+        before = [old.directory_id for old in self.job_info(job_id).directories]
+        self.update_job(job_id, directory_ids=list(dict.fromkeys([*before, *directory_ids])), directory_mode=mode)
+
+    def set_output_directory(self, job_id: int, directory_id: int, action: OutputAction = "copy") -> None:
+        """Say where the file of a task goes when the task is complete.
+
+        Args:
+            job_id: The job.
+            directory_id: The dataset.
+            action: ``copy`` (the copy is a file of its own), ``move``, or ``nothing``.
+
+        Raises:
+            InvalidRequest: The action is none of the three.
+        """
+        if action not in ("copy", "move", "nothing"):
+            raise InvalidRequest(f"{action!r} is nothing to do with an output.", cure="Use copy, move or nothing.")
+        about = f"the output dataset {directory_id} of job {job_id}"
+        body = {"job_id": job_id, "output_dir": directory_id, "output_dir_action": action}
+        self._change(self._path("job/set-output-dir"), about, body)
+
+    def job_info(self, job_id: int) -> JobInfo:
+        """All about a job. 300 calls a day: poll with :meth:`job_stat`.
+
+        Raises:
+            AuthenticationError: There is no such job in this project.
+        """
+        about = f"the job {job_id}"
+        path = f"/api/v1/job/{job_id}/builder/info"
+        reply = self._ask(path, about, {"mode_data": None}, endpoint="job/builder/info")
+        return parse(JobInfo, part(reply, "job", about=about), about)
+
+    def job_members(self, job_id: int) -> JobMembers:
+        """Who annotates and who reviews a job."""
+        about = f"the members of job {job_id}"
+        return parse(JobMembers, self._get(f"/api/v1/job/{job_id}/members-list", about), about)
+
+    def archive_jobs(self, ids: Sequence[int]) -> None:
+        """Put jobs aside; their tasks are archived, their files stay. One call of 10 a day, however many jobs."""
+        if ids:
+            about = f"the archiving of {len(ids)} jobs, {min(ids)} to {max(ids)}"
+            body = {"job_list": [{"id": job_id} for job_id in ids], "mode": "archive"}
+            self._change("/api/v1/job/cancel", about, body, endpoint="job/cancel")
+
+    def new_guide(self, name: str, markdown: str) -> Guide:
+        """Make a guide for annotators. As the official SDK sends it; not recorded."""
+        about = f"the guide {name!r}"
+        body = {"name": name, "description_markdown": markdown}
+        return parse(Guide, part(self._change(self._path("guide/new"), about, body), "guide", about=about), about)
+
+    def attach_guide(self, job_id: int, guide_id: int, kind: Literal["default", "review"] = "default") -> None:
+        """Show a guide to the annotators (``default``) or the reviewers of a job. As the official SDK sends it."""
+        about = f"guide {guide_id} for job {job_id}"
+        body = {"guide_id": guide_id, "job_id": job_id, "kind": kind, "update_or_remove": "update"}
+        self._change("/api/v1/guide/attach/job", about, body)
 
     def launch_job(self, job_id: int) -> None:
         """Start a job; its tasks come seconds later. That it is launched already is no error.
@@ -108,43 +244,3 @@ class JobCalls(Resource):
         """The job of exactly this name that is not archived, the newest if there are several."""
         same = [job for job in self.jobs(name) if job.name == name and job.status != "archived"]
         return max(same, key=lambda job: job.id, default=None)
-
-    def tasks(self, job_id: int, *, status: str | None = None, page_size: int = 200) -> Iterator[TaskRow]:
-        """The tasks of a job, read page by page while they are consumed.
-
-        A task that changes its status meanwhile may be missed when ``status`` is given: the pages shift.
-
-        Args:
-            job_id: The job.
-            status: Only tasks of this status.
-            page_size: Tasks a call.
-
-        Raises:
-            UnexpectedReply: The server sent tasks of another job.
-        """
-        about = f"the tasks of job {job_id}"
-        body: dict[str, Any] = {"mode_data": "direct_route", "job_id": job_id, "limit_count": page_size}
-        if status is not None:
-            body["status"] = status
-        seen: set[int] = set()
-        page = 0
-        while True:
-            reply = self._ask(f"/api/v1/job/{job_id}/task/list", about, body | {"page_number": page})
-            rows = parse_all(TaskRow, part(reply, "task_list", about=about), about)
-            new = [row for row in rows if row.id not in seen]
-            if not new:  # not "a page that is not full": the server may allow fewer than we ask for
-                return
-            _refuse_others(new, job_id)
-            seen |= {row.id for row in new}
-            yield from new
-            page += 1
-
-
-def _refuse_others(rows: list[TaskRow], job_id: int) -> None:
-    """The server forgets the filter under conditions that it does not report (contract section 9)."""
-    others = {row.job_id for row in rows} - {job_id, None}
-    if others:
-        raise UnexpectedReply(
-            f"The server sent tasks of the jobs {sorted(map(str, others))} for job {job_id}.",
-            cure="Check that the job exists and belongs to this project.",
-        )

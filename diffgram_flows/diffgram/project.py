@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from diffgram_flows.diffgram.records import Directory, ProjectInfo, parse, parse_all
+from diffgram_flows.diffgram.records import Directory, Member, ProjectInfo, parse, parse_all
 from diffgram_flows.diffgram.resource import Resource, part
+from diffgram_flows.diffgram.setup_records import Connection
 from diffgram_flows.errors import InvalidRequest, UnexpectedReply
 
 _MANY = 10_000  # the list has no pages
@@ -21,6 +22,16 @@ class ProjectCalls(Resource):
         """
         about = f"the project {self.project!r}"
         return parse(ProjectInfo, part(self._get(self._old_path("view"), about), "project", about=about), about)
+
+    def members(self) -> list[Member]:
+        """The people and API credentials of the project. Jobs want :attr:`Member.member_id`."""
+        return self.view_project().members
+
+    def connections(self) -> list[Connection]:
+        """The server's own connections to storage, for packets with a blob path. As the official SDK; not recorded."""
+        about = "the list of connections"
+        reply = self._get(self._old_path("connections"), about)
+        return parse_all(Connection, part(reply, "connection_list", about=about), about)
 
     def directories(self, name: str | None = None) -> list[Directory]:
         """The datasets, newest first; with ``name`` only those that have it in their name, whatever the case."""

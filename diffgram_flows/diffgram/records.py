@@ -135,13 +135,21 @@ class TaskRow(Record):
 
 
 class FileRow(Record):
-    """A file of a dataset. ``updated`` moves when its annotations change."""
+    """A file of a dataset. ``updated`` moves when its annotations change.
+
+    ``width``, ``height`` (pixels) and ``rotation_degrees`` are told by calls about a single file and by queries only;
+    they are 0 elsewhere. ``ordinal`` is its place in a compound file.
+    """
 
     id: int
     name: str = Field("", validation_alias=AliasChoices("name", "original_filename"))
     type: str = ""
     created: ServerTime = Field(None, validation_alias=AliasChoices("created", "created_time"))
     updated: ServerTime = Field(None, validation_alias=AliasChoices("updated", "time_last_updated"))
+    width: int = Field(0, validation_alias=_at("image", "width", "width"))
+    height: int = Field(0, validation_alias=_at("image", "height", "height"))
+    rotation_degrees: int = Field(0, validation_alias=_at("image", "rotation_degrees", "rotation_degrees"))
+    ordinal: int = 0
 
 
 class Instance(Record):

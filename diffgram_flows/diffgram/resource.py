@@ -35,9 +35,13 @@ class Resource:
     def _get(self, path: str, about: str, **params: str | int) -> Any:
         return self._transport.json(Call("GET", path, about, params=params, reads=True))
 
-    def _ask(self, path: str, about: str, body: Mapping[str, Any]) -> Any:
+    def _ask(self, path: str, about: str, body: Mapping[str, Any], *, endpoint: str = "") -> Any:
         """POST something that only reads, so that it may be repeated."""
-        return self._transport.json(Call("POST", path, about, json=dict(body), reads=True))
+        return self._transport.json(Call("POST", path, about, json=dict(body), reads=True, endpoint=endpoint))
+
+    def _put(self, path: str, about: str, body: Mapping[str, Any]) -> Any:
+        """PUT something that changes the server; not repeated either."""
+        return self._transport.json(Call("PUT", path, about, json=dict(body)))
 
     def _change(self, path: str, about: str, body: Mapping[str, Any], *, endpoint: str = "") -> Any:
         """POST something that changes the server, so that it is not repeated once it may have arrived."""

@@ -55,6 +55,7 @@ class Call:
         params: The query.
         json: The body.
         form, file: A multipart body instead: its fields, and the name and bytes of its part ``file``.
+        headers: More headers, for the one call that needs them (a part of a batch).
         reads: Whether it changes nothing, so that it may be repeated.
         endpoint: The name by which the pacer counts it, empty for an endpoint without a limit.
         timeout: Seconds, if this call needs more than the others.
@@ -68,6 +69,7 @@ class Call:
     json: Any = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     file: tuple[str, bytes] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     reads: bool = False
     endpoint: str = ""
     timeout: float | None = None
@@ -161,6 +163,7 @@ class Transport:
                 json=call.json,
                 data=call.form,
                 files={"file": call.file} if call.file else None,
+                headers=dict(call.headers),
                 timeout=timeout,
                 allow_redirects=False,
                 stream=True,
