@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 import requests
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from diffgram_flows.diffgram.transport import growing_pause, new_session
@@ -21,13 +20,6 @@ _LONGEST = 3600.0  # seconds for one download
 _LARGEST = 16 * 2**30  # bytes after decompression
 _BUFFER = 2**18
 _LINK = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#]+)")  # its group: host and port
-
-
-class _NoCredential(AuthBase):
-    """Keeps requests from sending what a ``.netrc`` says about the store's host."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
 
 
 class _Body(io.RawIOBase):
@@ -80,7 +72,7 @@ def download(link: str, about: str, *, timeout: float, retries: int) -> Iterator
     if found is None:
         raise UnexpectedReply(f"The link of {about} is not a URL.", cure="Check the storage settings of the server.")
     host = found.group(1)
-    with new_session(1, _NoCredential()) as session:
+    with new_session(link, 1) as session:
         attempt = 0
         while isinstance(outcome := _open(session, link, about, host, timeout), Trouble):
             if outcome.kind == "permanent" or attempt >= retries:

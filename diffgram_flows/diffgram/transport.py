@@ -105,7 +105,8 @@ class Transport:
         self.retries = retries
         self._pacer = pacer
         # As bytes: requests would fail on letters outside Latin-1, with the secret in its error.
-        self._session = new_session(pool_size, HTTPBasicAuth(client_id.encode(), client_secret.encode()))
+        auth = HTTPBasicAuth(client_id.encode(), client_secret.encode())
+        self._session = new_session(self.url, pool_size, auth)
         hide_queries_in_logs()
 
     def close(self) -> None:
@@ -228,9 +229,17 @@ def checked_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def new_session(pool_size: int, auth: AuthBase) -> requests.Session:
-    """A session that keeps ``pool_size`` connections, takes no cookies and retries nothing by itself."""
+def new_session(url: str, pool_size: int, auth: AuthBase | None = None) -> requests.Session:
+    """A session for one host that keeps ``pool_size`` connections, takes no cookies and retries nothing by itself.
+
+    Proxies and certificate authorities of the environment (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``) are
+    read here, once: requests would read them for every call, which is a fifth of what a call costs. A ``.netrc`` is
+    not looked at: no credential goes anywhere but those that were given.
+    """
     session = requests.Session()
+    environment = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = environment["proxies"], environment["verify"]
+    session.trust_env = False
     session.auth = auth
     session.headers["User-Agent"] = f"diffgram-flows/{__version__}"
     # A browser session in a cookie would be somebody else's permissions.

@@ -1,0 +1,31 @@
+"""Every benchmark runs, and writes the figures that its docstring promises."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FIGURES = {"client.py": {"packet_throughput_ratio"}}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_benchmark_writes_its_figures(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / name), "--quick", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text())
+    assert figures.keys() >= FIGURES[name]
+    assert all(math.isfinite(figures[figure]) and figures[figure] >= 0 for figure in FIGURES[name])
+    assert "ratio" in done.stdout
+
+
+def test_no_benchmark_is_forgotten() -> None:
+    runnable = {path.name for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
+    assert runnable == FIGURES.keys()
