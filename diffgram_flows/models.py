@@ -33,6 +33,7 @@ class StoredObject:
         size: Bytes.
         version: What changes when the content changes: S3 version id or ETag, GCS generation, file mtime and size.
         modified: Time of the last change, in UTC, if the store tells it.
+        storage_class: As the store calls it, empty where it does not tell; only a listing knows it.
     """
 
     bucket: str
@@ -40,6 +41,7 @@ class StoredObject:
     size: int
     version: str
     modified: datetime | None = None
+    storage_class: str = field(default="", compare=False)
 
     @property
     def uri(self) -> str:

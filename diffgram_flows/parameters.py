@@ -46,9 +46,30 @@ class StorageOptions(_Form):
     s3_region: str | None = Field(default=None, description="Region; found by itself on AWS.")
     s3_profile: str | None = Field(default=None, description="Profile of the AWS configuration.")
     s3_path_style: bool | None = Field(default=None, description="Path-style addresses; decided by itself if empty.")
+    s3_role_arn: str | None = Field(
+        default=None, description="Role to assume for the bucket; assumed again before its credential runs out."
+    )
+    s3_external_id: str | None = Field(default=None, description="External id that the role's owner asks for.")
+    s3_role_hours: float = Field(default=1.0, ge=0.25, le=12, description="For how long to assume the role.")
+    s3_pin_versions: bool = Field(
+        default=False, description="URLs name the object's version, for one HEAD each; the bucket must keep versions."
+    )
     requester_pays: bool = Field(default=False, description="Pay for the requests to somebody else's bucket.")
     gcs_endpoint: str | None = Field(default=None, description="Endpoint of a GCS stand-in.")
     gcs_key_file: Path | None = Field(default=None, description="Service account key; default: the application's own.")
+    gcs_hmac: bool = Field(
+        default=False, description="Sign with the HMAC key in GS_ACCESS_KEY_ID and GS_SECRET_ACCESS_KEY: faster."
+    )
+    azure_endpoint: str | None = Field(default=None, description="Blob service other than the account's own at Azure.")
+    inventory: str | None = Field(
+        default=None,
+        pattern=r"^(s3|gs|az|file)://.+",
+        description="URI of the folder with the bucket's S3 Inventory or GCS inventory reports; the newest one is "
+        "read instead of listing the bucket.",
+    )
+    content_type_by_suffix: bool = Field(
+        default=True, description="Signed URLs make the store answer with the type that the key's suffix tells."
+    )
     file_host: str = Field(default="127.0.0.1", description="Address on which a local folder is served to Diffgram.")
     file_port: int = Field(default=0, ge=0, le=65535, description="Its port; 0 takes a free one.")
     file_public_url: str | None = Field(default=None, description="Base URL under which Diffgram reaches that server.")
@@ -58,7 +79,8 @@ class Bucket(StorageOptions):
     """Where the images are."""
 
     uri: str = Field(
-        pattern=r"^(s3|gs|file)://.+", description="s3://bucket/prefix, gs://bucket/prefix or file:///folder."
+        pattern=r"^(s3|gs|az|file)://.+",
+        description="s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix or file:///folder.",
     )
 
 

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePosixPath
 
 from diffgram_flows.errors import NothingToImport
 from diffgram_flows.importing.naming import SUFFIXES, file_name
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import Progress, StoredObject, no_progress
-from diffgram_flows.storage import ObjectStore, fetchable
+from diffgram_flows.storage import ObjectStore, SkipReason
 
 _PAGE = 1000  # objects; what buckets return at a time, and all that is held in memory
 
@@ -41,36 +40,21 @@ def scan(store: ObjectStore, prefix: str, ledger: Ledger, *, progress: Progress 
         NothingToImport: The prefix holds nothing that can be imported.
         StorageError: The bucket cannot be listed.
     """
-    listed = new = known = 0
+    new = known = 0
     skipped: Counter[str] = Counter()
-    for page in _pages(store.iter_objects(prefix)):
-        fit = []
-        for obj in page:
-            reason = skip_reason(obj)
-            if reason:
-                skipped[reason] += 1
-            else:
-                fit.append(obj)
-        written, taken = _record(ledger, fit)
+
+    def skip(obj: StoredObject, reason: SkipReason) -> None:
+        skipped[reason.value] += 1
+
+    for page in _pages(store.iter_objects(prefix, suffixes=SUFFIXES, on_skip=skip)):
+        written, taken = _record(ledger, page)
         skipped.update({"its name is taken by another object": taken} if taken else {})
-        listed, new, known = listed + len(page), new + written, known + len(fit) - written - taken
-        progress(listed, 0, f"{new} new")
+        new, known = new + written, known + len(page) - written - taken
+        progress(new + known + skipped.total(), 0, f"{new} new")
+    listed = new + known + skipped.total()
     if new + known == 0:
         raise _nothing(f"{store.bucket}/{prefix}", listed, skipped)
     return ScanReport(listed, new, known, dict(skipped))
-
-
-def skip_reason(obj: StoredObject) -> str:
-    """Why an object cannot be imported, judged by its listing alone; empty if it can."""
-    if obj.key.endswith("/"):
-        return "folder marker"
-    if PurePosixPath(obj.key).suffix.lower() not in SUFFIXES:
-        return "unsupported type"
-    if obj.size == 0:
-        return "empty"
-    if not fetchable(obj.key):
-        return "key that no URL can name"
-    return ""
 
 
 def _record(ledger: Ledger, fit: list[StoredObject]) -> tuple[int, int]:

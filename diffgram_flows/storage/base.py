@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from diffgram_flows.errors import ConfigurationError, SigningError, StorageError
+from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, SigningError, StorageError
 from diffgram_flows.models import Lease, StoredObject
+from diffgram_flows.storage.judging import OnSkip
+
+if TYPE_CHECKING:
+    from diffgram_flows.storage.preflight import PreflightReport
 
 MAX_SIGNED_TTL = timedelta(days=7)
-"""The longest life of a V4 signature, on S3 and on Google Cloud Storage alike."""
+"""The longest life of a V4 signature, on S3 and Google Cloud Storage alike, and of a delegation of Azure."""
 
 MIN_SIGNED_TTL = timedelta(minutes=5)
 """A credential that lives shorter than this cannot sign anything that a queue will fetch in time."""
@@ -25,36 +27,11 @@ READ_LIMIT = 200 * 2**20
 """Bytes that :meth:`ObjectStore.read` returns at most, unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class StorageSettings:
-    """How to reach the buckets. Everything is optional; what is left out is what boto3 and Google's library find.
+KeyRange = tuple[str | None, str | None]
+"""Keys after the first, up to and including the second; ``None`` is the beginning or the end."""
 
-    No secret is in here: keys come from the environment, a profile, a key file or the machine's own identity.
-
-    Attributes:
-        s3_endpoint: URL of an S3-compatible server, else ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL`` or AWS itself.
-        s3_region: Region to start from; the bucket's own region is asked for anyway, and wins.
-        s3_profile: Profile of the shared AWS configuration, else ``AWS_PROFILE``.
-        s3_path_style: Whether the bucket stands in the path; ``None`` does so for other servers than AWS and for
-            names with dots, which no wildcard certificate covers.
-        requester_pays: Whether whoever downloads is charged, by the owner's configuration of the bucket.
-        gcs_endpoint: URL of another server than Google's, else ``STORAGE_EMULATOR_HOST``.
-        gcs_key_file: JSON key of a service account, else ``GOOGLE_APPLICATION_CREDENTIALS`` or the machine's identity.
-        file_host: Address on which the server of a local folder listens.
-        file_port: Its port, 0 for a free one.
-        file_public_url: Under which URL others reach that server, if not under its address and port.
-    """
-
-    s3_endpoint: str | None = None
-    s3_region: str | None = None
-    s3_profile: str | None = None
-    s3_path_style: bool | None = None
-    requester_pays: bool = False
-    gcs_endpoint: str | None = None
-    gcs_key_file: str | None = None
-    file_host: str = "127.0.0.1"
-    file_port: int = 0
-    file_public_url: str | None = None
+OnFailure = Callable[[StoredObject, DiffgramFlowsError], object]
+"""Told every object that no URL could be made for, and why."""
 
 
 class ObjectStore(Protocol):
@@ -62,7 +39,7 @@ class ObjectStore(Protocol):
 
     @property
     def bucket(self) -> str:
-        """Root URI without a trailing slash: ``s3://photos``, ``gs://photos``, ``file:///data/photos``."""
+        """Root URI without a trailing slash: ``s3://photos``, ``az://account/photos``, ``file:///data/photos``."""
 
     def check(self) -> None:
         """Make sure, with one cheap call, that the bucket exists and may be listed.
@@ -74,26 +51,80 @@ class ObjectStore(Protocol):
             ConfigurationError: There is no credential, or a setting is wrong.
         """
 
-    def iter_objects(self, prefix: str = "", *, after: str | None = None) -> Iterator[StoredObject]:
-        """Stream what is in the bucket, in order of the keys' UTF-8 bytes, never holding the whole listing.
+    def iter_objects(
+        self,
+        prefix: str = "",
+        *,
+        after: str | None = None,
+        until: str | None = None,
+        suffixes: Collection[str] = (),
+        modified_since: datetime | None = None,
+        max_size: int | None = None,
+        on_skip: OnSkip | None = None,
+    ) -> Iterator[StoredObject]:
+        """Stream what can be used, in order of the keys' UTF-8 bytes, never holding the whole listing.
+
+        Folder markers, empty objects, keys that no URL can name and what lies in an archive are left out
+        (:class:`SkipReason`).
 
         Args:
             prefix: How the keys begin; not a folder, so ``a`` finds ``ab/c``.
             after: Only keys after this one, itself excluded: what makes a listing resumable.
+            until: Only keys up to this one, itself included: ``(after, until]`` meets ``(until, ...]`` without a gap.
+            suffixes: Only keys that end so, in lower case with the dot: ``{".jpg"}`` finds ``A.JPG``.
+            modified_since: Leave out what was last changed before; with a time zone.
+            max_size: Leave out what has more bytes.
+            on_skip: Told each object of the range that is left out, and the reason.
 
         Raises:
+            ConfigurationError: ``modified_since`` has no time zone.
             StorageError: As in :meth:`check`, at the first object or at any later one.
+        """
+
+    def plan_ranges(self, prefix: str = "", n: int = 16) -> list[KeyRange]:
+        """At most ``n`` ranges that together are all keys of the prefix, each once, in key order; none is empty.
+
+        It knows nothing of how the keys are made and asks for the first key after guessed places, some ten calls a
+        range. The ranges are not equally full: plan several for each worker.
+
+        Raises:
+            StorageError: As in :meth:`check`.
         """
 
     def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
         """A signed URL that a plain GET can fetch, for ``ttl`` or :meth:`max_ttl`, whichever is shorter.
 
         Raises:
-            SigningError: The credential cannot sign, or dies too soon.
+            SigningError: The credential cannot sign or dies too soon, or no URL can name the key.
+        """
+
+    def sign_many(
+        self, objects: Iterable[StoredObject], ttl: timedelta, *, on_failure: OnFailure | None = None
+    ) -> Iterator[Lease]:
+        """:meth:`lease` of each, in their order and as they are taken, where it can be done faster than one by one.
+
+        Args:
+            objects: Of this bucket.
+            ttl: As in :meth:`lease`.
+            on_failure: Told an object that cannot be signed, which then has no lease; without it, that error is raised.
+
+        Raises:
+            SigningError: As :meth:`lease`, if there is no ``on_failure``.
         """
 
     def max_ttl(self) -> timedelta:
         """How long a lease signed right now can live: the signature's limit or the credential's, the shorter one."""
+
+    def preflight(self, prefix: str = "", *, ttl: timedelta = timedelta(hours=6)) -> PreflightReport:
+        """Try, before anything is imported, whether an import can work: list, sign, and fetch one byte as a stranger.
+
+        Args:
+            prefix: Where the images are.
+            ttl: For how long the import will want its URLs to live.
+
+        Returns:
+            What was found. It raises nothing that the bucket or the credential is to blame for.
+        """
 
     def read(self, obj: StoredObject, *, start: int = 0, length: int | None = None, limit: int = READ_LIMIT) -> bytes:
         """The object's bytes, or those from ``start`` on, at most ``length``; nothing beyond its end.
@@ -111,34 +142,6 @@ class ObjectStore(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-
-
-class ClosingStore(ABC):
-    """The context manager of every store: leaving it closes the store."""
-
-    @abstractmethod
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def fetchable(key: str) -> bool:
-    """Whether a signed URL of this key can be fetched by an ordinary HTTP client.
-
-    Clients resolve the segments ``.`` and ``..`` before they send a path, so the server sees another key than the
-    signed one and answers 403 (measured with requests, httpx, aiohttp and curl). Keys that are not text have no URL.
-    """
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(key) and not {".", ".."}.intersection(key.split("/"))
 
 
 def split_uri(uri: str) -> tuple[str, str, str]:

@@ -18,21 +18,20 @@ from diffgram_flows.errors import (
     BucketNotFound,
     ConfigurationError,
     ObjectNotFound,
-    SigningError,
     StorageUnavailable,
 )
 from diffgram_flows.models import Lease, StoredObject
 from diffgram_flows.storage.base import (
     MAX_SIGNED_TTL,
     READ_LIMIT,
-    ClosingStore,
-    StorageSettings,
-    fetchable,
     grant,
     last_byte,
     within,
 )
 from diffgram_flows.storage.file_server import FileServer, inside, open_inside, version_of
+from diffgram_flows.storage.judging import fetchable
+from diffgram_flows.storage.settings import StorageSettings
+from diffgram_flows.storage.store import BaseStore, refuse_unfetchable
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ def open_uri(uri: str, settings: StorageSettings) -> tuple[FileStore, str]:
     return FileStore(Path(path), settings), ""
 
 
-class FileStore(ClosingStore):
+class FileStore(BaseStore):
     """A folder. The first lease starts a server in a daemon thread; the URLs live as long as the store does.
 
     Args:
@@ -69,9 +68,11 @@ class FileStore(ClosingStore):
         with _translated(self._root), os.scandir(self._root) as entries:
             next(entries, None)
 
-    def iter_objects(self, prefix: str = "", *, after: str | None = None) -> Iterator[StoredObject]:
+    def _objects(self, prefix: str, after: str | None, until: str | None) -> Iterator[StoredObject]:
         with _translated(self._root):
             for key, stat in _walk(self._root, "", (self._root,), prefix, after or ""):
+                if until is not None and key > until:
+                    return
                 yield StoredObject(
                     bucket=self.bucket,
                     key=key,
@@ -81,8 +82,7 @@ class FileStore(ClosingStore):
                 )
 
     def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
-        if not fetchable(obj.key):
-            raise SigningError(f"{obj.uri} cannot be fetched by a URL.", cure="Rename it, or skip it.")
+        refuse_unfetchable(obj)
         _, expires_at = grant(ttl, self.max_ttl(), obj.uri)
         return Lease(url=self._server.sign(obj.key, expires_at), expires_at=expires_at, uri=obj.uri)
 

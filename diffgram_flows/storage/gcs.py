@@ -11,8 +11,6 @@ from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Lease, StoredObject
 from diffgram_flows.storage.base import (
     READ_LIMIT,
-    ClosingStore,
-    StorageSettings,
     grant,
     last_byte,
     split_uri,
@@ -20,6 +18,8 @@ from diffgram_flows.storage.base import (
 )
 from diffgram_flows.storage.gcs_credentials import load_credentials, longest_ttl, signing_arguments
 from diffgram_flows.storage.gcs_errors import translated, translated_signing
+from diffgram_flows.storage.settings import StorageSettings
+from diffgram_flows.storage.store import BaseStore, refuse_unfetchable
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and to wait for a byte."""
@@ -30,7 +30,7 @@ RETRY_SECONDS = 20.0
 PAGE_SIZE = 1000
 """Objects a page of a listing, the most that Google gives."""
 
-_FIELDS = "items(name,size,generation,updated),nextPageToken"
+_FIELDS = "items(name,size,generation,updated,storageClass),nextPageToken"
 """Without it Google sends, and Python parses, ten times as much a page."""
 
 
@@ -44,7 +44,7 @@ def open_uri(uri: str, settings: StorageSettings) -> tuple[GoogleStore, str]:
     return GoogleStore(bucket, settings), prefix
 
 
-class GoogleStore(ClosingStore):
+class GoogleStore(BaseStore):
     """One bucket of Google Cloud Storage. The version of an object is its generation; URLs and reads are pinned to it.
 
     Args:
@@ -87,13 +87,21 @@ class GoogleStore(ClosingStore):
         with translated(self.bucket, is_bucket=True):
             next(iter(self._list(max_results=1)), None)
 
-    def iter_objects(self, prefix: str = "", *, after: str | None = None) -> Iterator[StoredObject]:
+    def _objects(self, prefix: str, after: str | None, until: str | None) -> Iterator[StoredObject]:
         with translated(self.bucket, is_bucket=True):
             for blob in self._list(prefix=prefix or None, start_offset=after or None, page_size=PAGE_SIZE):
+                if until is not None and blob.name > until:
+                    return
                 if blob.name != after:  # Google's offset includes the key itself
                     yield self._stored(blob)
 
+    def _first_after(self, prefix: str, after: str | None) -> str | None:
+        with translated(self.bucket, is_bucket=True):
+            names = (blob.name for blob in self._list(prefix=prefix or None, start_offset=after or None, max_results=2))
+            return next((name for name in names if name != after), None)
+
     def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
+        refuse_unfetchable(obj)
         with translated(obj.uri), translated_signing(obj.uri):
             credentials, _ = self._identity
             arguments = signing_arguments(credentials, obj.uri)
@@ -146,6 +154,7 @@ class GoogleStore(ClosingStore):
             size=blob.size,
             version=str(blob.generation),
             modified=modified.astimezone(UTC),
+            storage_class=blob.storage_class or "",
         )
 
     def _get(self, obj: StoredObject, first: int, last: int) -> bytes:

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from diffgram_flows.errors import ConfigurationError, SigningError
-from diffgram_flows.storage.base import MAX_SIGNED_TTL, StorageSettings
+from diffgram_flows.storage.base import MAX_SIGNED_TTL
+from diffgram_flows.storage.settings import StorageSettings
 
 MAX_KEYLESS_TTL = timedelta(hours=12)
 """For how long a signature by a Google-managed key is good (Google's page on creating signatures)."""

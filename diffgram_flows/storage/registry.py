@@ -6,9 +6,11 @@ import importlib
 from typing import Protocol, cast
 
 from diffgram_flows.errors import ConfigurationError
-from diffgram_flows.storage.base import ObjectStore, StorageSettings
+from diffgram_flows.storage.base import ObjectStore
+from diffgram_flows.storage.settings import StorageSettings
 
 PROVIDERS: dict[str, str] = {
+    "az": "diffgram_flows.storage.azure",
     "file": "diffgram_flows.storage.file",
     "gs": "diffgram_flows.storage.gcs",
     "s3": "diffgram_flows.storage.s3",

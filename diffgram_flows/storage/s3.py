@@ -13,8 +13,6 @@ from diffgram_flows.models import Lease, StoredObject
 from diffgram_flows.storage.base import (
     MAX_SIGNED_TTL,
     READ_LIMIT,
-    ClosingStore,
-    StorageSettings,
     grant,
     last_byte,
     split_uri,
@@ -22,6 +20,8 @@ from diffgram_flows.storage.base import (
 )
 from diffgram_flows.storage.s3_client import credential_life, open_client, open_session
 from diffgram_flows.storage.s3_errors import translated
+from diffgram_flows.storage.settings import StorageSettings
+from diffgram_flows.storage.store import BaseStore, refuse_unfetchable
 
 
 def open_uri(uri: str, settings: StorageSettings) -> tuple[S3Store, str]:
@@ -39,7 +39,7 @@ def open_uri(uri: str, settings: StorageSettings) -> tuple[S3Store, str]:
     return S3Store(bucket, settings), prefix
 
 
-class S3Store(ClosingStore):
+class S3Store(BaseStore):
     """One S3 bucket. The version of an object is its ETag.
 
     URLs are not pinned to that version (only a header could do it, which a plain GET does not send); reads are.
@@ -69,15 +69,18 @@ class S3Store(ClosingStore):
         with translated(self.bucket):
             self._client.list_objects_v2(**self._listing(), MaxKeys=1)
 
-    def iter_objects(self, prefix: str = "", *, after: str | None = None) -> Iterator[StoredObject]:
+    def _objects(self, prefix: str, after: str | None, until: str | None) -> Iterator[StoredObject]:
         start = {"StartAfter": after} if after else {}
         with translated(self.bucket):
             pages = self._client.get_paginator("list_objects_v2").paginate(**self._listing(), Prefix=prefix, **start)
             for page in pages:
                 for entry in page.get("Contents", ()):
+                    if until is not None and entry["Key"] > until:
+                        return
                     yield self._stored(entry)
 
     def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
+        refuse_unfetchable(obj)
         with translated(obj.uri):
             seconds, expires_at = grant(ttl, self.max_ttl(), obj.uri)
             url: str = self._client.generate_presigned_url(
@@ -113,6 +116,7 @@ class S3Store(ClosingStore):
             size=entry["Size"],
             version=entry["ETag"].strip('"'),
             modified=modified.astimezone(UTC),
+            storage_class=entry.get("StorageClass", ""),
         )
 
     def _get(self, obj: StoredObject, first: int, last: int) -> bytes:

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from diffgram_flows.errors import ConfigurationError
-from diffgram_flows.storage.base import CREDENTIAL_MARGIN, MAX_SIGNED_TTL, StorageSettings
+from diffgram_flows.storage.base import CREDENTIAL_MARGIN, MAX_SIGNED_TTL
+from diffgram_flows.storage.settings import StorageSettings
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60

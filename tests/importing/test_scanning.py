@@ -7,9 +7,7 @@ import pytest
 
 from diffgram_flows.errors import BucketNotFound, NothingToImport
 from diffgram_flows.importing import file_name, scan
-from diffgram_flows.importing.scanning import skip_reason
 from diffgram_flows.ledger import Ledger
-from diffgram_flows.models import StoredObject
 from diffgram_flows.storage import ObjectStore, open_store
 
 
@@ -73,16 +71,3 @@ def test_an_object_whose_name_is_taken_is_counted(
         (folder / key).parent.mkdir()
         (folder / key).write_bytes(b"x")
     assert scan(store, "", ledger).skipped == {"its name is taken by another object": 1}
-
-
-@pytest.mark.parametrize(
-    ("key", "reason"),
-    [
-        pytest.param("a/", "folder marker", id="folder marker"),
-        pytest.param("a/./b.jpg", "key that no URL can name", id="dot segment"),
-        pytest.param("noextension", "unsupported type", id="no extension"),
-        pytest.param("a.JPEG", "", id="good"),
-    ],
-)
-def test_reasons_to_skip(key: str, reason: str) -> None:
-    assert skip_reason(StoredObject("s3://photos", key, 1, "1")) == reason

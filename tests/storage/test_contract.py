@@ -5,13 +5,20 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
 
-from diffgram_flows.errors import AccessDenied, BucketNotFound, ObjectNotFound, SigningError, StorageError
+from diffgram_flows.errors import (
+    AccessDenied,
+    BucketNotFound,
+    ConfigurationError,
+    ObjectNotFound,
+    SigningError,
+    StorageError,
+)
 from diffgram_flows.models import StoredObject
 from diffgram_flows.storage import MAX_SIGNED_TTL, fetchable
 
@@ -44,6 +51,14 @@ def keys(shelf: Shelf, prefix: str = "", after: str | None = None) -> list[str]:
     return [stored.key for stored in shelf.store.iter_objects(prefix, after=after)]
 
 
+def skipped(shelf: Shelf, **filters: Any) -> list[tuple[StoredObject, str]]:
+    """What is left out, and why."""
+    told: list[tuple[StoredObject, str]] = []
+    for _ in shelf.store.iter_objects(on_skip=lambda obj, reason: told.append((obj, reason)), **filters):
+        pass
+    return told
+
+
 def fill(shelf: Shelf) -> None:
     for key in reversed(KEYS):
         shelf.put(key, key.encode())
@@ -64,6 +79,38 @@ def test_resumes_after_any_key(shelf: Shelf) -> None:
     for position, key in enumerate(KEYS):
         assert keys(shelf, after=key) == list(KEYS[position + 1 :])
     assert keys(shelf, after="a/c") == ["a/c/d", "a/c/e", *KEYS[5:]]
+
+
+def test_a_range_ends_with_a_key_that_need_not_exist(shelf: Shelf) -> None:
+    fill(shelf)
+    for after, until in product(
+        (None, "a", "a/c", "a/c/d", "z"), ("a-b", "a/c", "a/c/d", "a/c/e", "ab", "zz", "é", "")
+    ):
+        expected = [key for key in KEYS if (after or "") < key <= until]
+        assert [stored.key for stored in shelf.store.iter_objects(after=after, until=until)] == expected
+    assert [stored.key for stored in shelf.store.iter_objects("a/", after="a/b", until="a/c/d")] == ["a/c/d"]
+
+
+def test_what_cannot_be_used_is_left_out_and_told(shelf: Shelf, started: datetime) -> None:
+    for key, data in {"A.JPG": b"x", "b.txt": b"x", "c.jpg": b"", "d.jpg": b"too long", "e.jpg": b"x"}.items():
+        shelf.put(key, data)
+    found = list(shelf.store.iter_objects(suffixes={".jpg"}, max_size=4))
+    assert [stored.key for stored in found] == ["A.JPG", "e.jpg"]
+    told = [(obj.key, reason) for obj, reason in skipped(shelf, suffixes={".jpg"}, max_size=4)]
+    assert told == [("b.txt", "unsupported type"), ("c.jpg", "empty"), ("d.jpg", "too large")]
+    assert keys(shelf) == ["A.JPG", "b.txt", "d.jpg", "e.jpg"]
+    past, future = started - HOUR, started + HOUR
+    assert len(list(shelf.store.iter_objects(modified_since=past))) == 4
+    assert {reason for _, reason in skipped(shelf, modified_since=future, suffixes={".jpg"})} == {
+        "unsupported type",
+        "empty",
+        "not modified since",
+    }
+
+
+def test_a_time_without_a_zone_is_refused(shelf: Shelf) -> None:
+    with pytest.raises(ConfigurationError, match="time zone"):
+        shelf.store.iter_objects(modified_since=datetime(2026, 1, 1))
 
 
 def test_a_prefix_is_a_beginning_not_a_folder(shelf: Shelf) -> None:
@@ -147,7 +194,9 @@ def test_reads_ranges(shelf: Shelf, only: StoredObject) -> None:
 
 def test_reads_an_empty_object(shelf: Shelf) -> None:
     shelf.put("empty", b"")
-    assert shelf.store.read(next(shelf.store.iter_objects())) == b""
+    ((empty, reason),) = skipped(shelf)
+    assert reason == "empty"
+    assert shelf.store.read(empty) == b""
 
 
 def test_does_not_read_more_than_the_limit(shelf: Shelf, only: StoredObject) -> None:
@@ -201,8 +250,14 @@ def test_a_stranger_gets_nothing(shelf: Shelf, only: StoredObject) -> None:
 def test_odd_keys_come_back_as_they_are_and_can_be_fetched(shelf: Shelf) -> None:
     for key in shelf.odd_keys:
         shelf.put(key, key.encode())
-    assert keys(shelf) == sorted(shelf.odd_keys, key=str.encode)
-    for stored in shelf.store.iter_objects():
+    folders = [obj for obj, _ in skipped(shelf)]
+    objects = [*shelf.store.iter_objects(), *folders]
+    assert sorted((stored.key for stored in objects), key=str.encode) == sorted(shelf.odd_keys, key=str.encode)
+    assert [stored.key for stored in folders] == [key for key in shelf.odd_keys if key.endswith("/")]
+    leases = list(shelf.store.sign_many(objects, HOUR))
+    assert [lease.uri for lease in leases] == [stored.uri for stored in objects]
+    assert [get(lease.url).content for lease in leases] == [stored.key.encode() for stored in objects]
+    for stored in objects:
         assert fetchable(stored.key)
         assert shelf.store.read(stored) == stored.key.encode()
         assert get(shelf.store.lease(stored, HOUR).url).content == stored.key.encode()

@@ -32,7 +32,7 @@ def test_takes_uris_as_they_are_written(uri: str, bucket: str, prefix: str) -> N
 @pytest.mark.parametrize(
     ("uri", "why"),
     [
-        ("ftp://host/x", r"Use one of file://, gs://, s3://\."),
+        ("ftp://host/x", r"Use one of az://, file://, gs://, s3://\."),
         ("/data/photos", "No storage provider opens"),
         ("s3", "No storage provider opens"),
         ("s3://", "names no bucket"),
