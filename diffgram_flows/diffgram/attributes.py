@@ -64,9 +64,10 @@ class AttributeCalls(Resource):
         about = f"the attribute group {name!r} in schema {schema_id}"
         wanted = list(dict.fromkeys(options))
         _refuse_nonsense(name, kind, wanted, about)
-        found = self._find_group(schema_id, name)
+        groups = self.attribute_groups(schema_id)
+        found = _oldest(groups, name)
         if found is None:
-            leftover = self._find_group(schema_id, "")
+            leftover = _oldest([group for group in groups if _untouched(group)], "")
             group_id = leftover.id if leftover is not None else self._new_group(schema_id, about)
             settings = {
                 "mode": "UPDATE",
@@ -78,7 +79,7 @@ class AttributeCalls(Resource):
                 "label_file_list": [{"id": label_file_id} for label_file_id in label_file_ids],
             }
             self._name_group(group_id, settings, about)
-            found = self._find_group(schema_id, name)
+            found = _oldest(self.attribute_groups(schema_id), name)
             if found is None:  # somebody else took the same leftover
                 group_id = self._new_group(schema_id, about)
                 found = self._name_group(group_id, settings, about)
@@ -107,12 +108,14 @@ class AttributeCalls(Resource):
                 there.append(parse(AttributeOption, part(reply, "attribute_template", about=about), about))
         return group.model_copy(update={"options": there})
 
-    def _find_group(self, schema_id: int, name: str) -> AttributeGroup | None:
-        """The oldest group of this name; for an empty name the oldest leftover that nobody has begun to use."""
-        same = [group for group in self.attribute_groups(schema_id) if group.name == name]
-        if not name:
-            same = [group for group in same if not group.kind and not group.prompt and not group.options]
-        return min(same, key=lambda group: group.id, default=None)
+
+def _oldest(groups: Sequence[AttributeGroup], name: str) -> AttributeGroup | None:
+    return min((group for group in groups if group.name == name), key=lambda group: group.id, default=None)
+
+
+def _untouched(group: AttributeGroup) -> bool:
+    """Whether this is what ``attribute/group/new`` leaves, and nobody has begun to use it."""
+    return not (group.name or group.kind or group.prompt or group.options)
 
 
 def _refuse_nonsense(name: str, kind: str, options: Sequence[str], about: str) -> None:

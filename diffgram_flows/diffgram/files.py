@@ -248,7 +248,8 @@ class FileCalls(Resource):
             items = read(part(reply, "file_list", about=about))
             yield from (item for item in items if key(item) not in before)
             before = {key(item) for item in items}
-            page = part(reply, "metadata", about=about).get("next_page") if items else None
+            following = part(reply, "metadata", about=about).get("next_page") if items else None
+            page = following if isinstance(following, int) and following > page else None
 
 
 def _id_of(row: FileRow) -> int:

@@ -12,6 +12,26 @@ from diffgram_flows.diffgram.redaction import cleaned
 
 _MAX_REASON = 500  # characters; the server puts whole stack traces there
 _EXISTING = re.compile(r"Existing ID is:\s*(\d+)")
+# What the server says, and what helps; the first that fits counts.
+_CURES = tuple(
+    (re.compile(said, re.IGNORECASE), cure)
+    for said, cure in (
+        ("Already Exists", "Use the file that is there, or another name."),
+        ("label_file", "Give the label file ids of this project (resolve_labels makes them of names)."),
+        ("Must be an int|__round__|less than 1 pixels", "Correct the coordinates: whole pixels, min below max."),
+        ("not in \\[", "Use one of the types that it names."),
+        ("cannot be None", "Leave empty instances out."),
+        (r"\((?:401|403)\)|expired|ExpiredToken", "Sign the URL again, for longer, and import it again."),
+        (r"\(404\)", "Check that the object is still there, and import it again."),
+        ("Did not start with http", "Give a URL of http or https."),
+        (
+            "Invalid (?:extension|media type|file type)",
+            "Give a name with the right extension, and the right media type.",
+        ),
+        ("Could not open", "Check that it is an image that is not corrupt."),
+        ("downloading|Max retries|no valid response", "Check that the Diffgram server reaches the host of the URL."),
+    )
+)
 _REFUSED_BY_STORE = re.compile(r"no valid response \((?:401|403)\)|\bexpired|ExpiredToken", re.IGNORECASE)
 
 
@@ -78,6 +98,19 @@ class ImportRow(Record):
         lines = dict.fromkeys(" ".join(text.split()) for text in texts)
         said = "; ".join(line for line in lines if line).replace(".; ", "; ")
         return said[:_MAX_REASON] or "The server gave no reason."
+
+    @property
+    def failure(self) -> str:
+        """The whole story of a failed import in one line: which file, why, and what to do; empty for others."""
+        if not (reason := self.reason):
+            return ""
+        name = repr(self.original_filename) if self.original_filename else f"number {self.id}"
+        helps = (cure for said, cure in _CURES if said.search(reason))
+        cure = next(helps, "Look into the server's log, and import it again.")
+        stored = (
+            f" The image itself is stored as file {self.file_id}: add the instances to that." if self.file_id else ""
+        )
+        return f"The import {name} failed: {reason.rstrip('. ')}. {cure}{stored}"
 
     @property
     def existing_file_id(self) -> int | None:

@@ -70,7 +70,7 @@ class TaskCalls(Resource):
         """
         about = f"task {task_id}"
         body = {"task_id": task_id, "builder_or_trainer_mode": "builder"}
-        return parse(TaskRow, part(self._ask("/api/v1/task", about, body), "task", about=about), about)
+        return parse(TaskRow, part(self._ask("/api/v1/task", about, body, endpoint="task"), "task", about=about), about)
 
 
 def _refuse_other_jobs(rows: list[TaskRow], job_id: int) -> None:

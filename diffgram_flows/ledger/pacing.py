@@ -33,6 +33,7 @@ SERVER_LIMITS: Mapping[str, Limit] = {
     "job/dir/attach": Limit(per_day=20),
     "job/cancel": Limit(per_day=10),
     "attribute/group/new": Limit(per_day=10),
+    "task": Limit(per_second=50 / 60, per_day=500),
 }
 """What a Diffgram under gunicorn allows one address (contract section 3)."""
 

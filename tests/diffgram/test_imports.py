@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -169,19 +168,6 @@ def test_retry_of_unknown_imports(server: Server, client: DiffgramClient) -> Non
         client.retry_imports([999999])
 
 
-def parts_of(sent: Any) -> dict[str, tuple[str | None, bytes]]:
-    """File name and content of every part of a multipart body."""
-    head = f"Content-Type: {sent.headers['Content-Type']}\r\n\r\n".encode()
-    message = message_from_bytes(head + sent.content)
-    found: dict[str, tuple[str | None, bytes]] = {}
-    for part in message.walk():
-        if not part.is_multipart():
-            content = part.get_payload(decode=True)
-            assert isinstance(content, bytes)
-            found[str(part.get_param("name", header="content-disposition"))] = (part.get_filename(), content)
-    return found
-
-
 @pytest.mark.parametrize("from_file", [True, False], ids=["file", "bytes"])
 def test_an_upload(
     server: Server, client: DiffgramClient, input_row: RowMaker, tmp_path: Path, from_file: bool
@@ -194,7 +180,7 @@ def test_an_upload(
     box = {"type": "box", "label_file_id": 4, "x_min": 1, "y_min": 2, "x_max": 50, "y_max": 60}
     made = client.upload(path if from_file else content, name="loc_1.png", directory_id=2, instances=[box])
     assert (made.file_id, made.succeeded) == (71, True)
-    parts = parts_of(server.last)
+    parts = server.last.parts
     assert parts["file"] == ("loc_1.png", content)
     assert json.loads(parts["json"][1]) == {"directory_id": 2, "instance_list": [box]}
 
