@@ -25,7 +25,7 @@ lint: .venv/ready  ## Check style and types
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11, 3.12 or 3.13 is needed"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable ".[$(TENSORFLOW),demo,dev]"
+		--editable ".[$(TENSORFLOW),demo,dev,postgres]"
 	@touch $@
 
 clean:  ## Remove what the demo and the tools have written

@@ -22,6 +22,9 @@ Each error says what happened, to which object, and what to do about it::
     │   ├── ObjectNotFound
     │   └── SigningError          a URL cannot be signed, or not for long enough
     ├── LedgerError               the SQL record of what was done
+    │   ├── LedgerUnavailable     its database does not answer or is overloaded         (worth a retry)
+    │   ├── ClaimLost             another worker has taken over what this one claimed   (worth a retry)
+    │   ├── PlanOutdated          the ledger moved since the plan was made
     │   └── Busy                  somebody else is doing this right now                 (worth a retry)
     ├── ImportFailed              objects did not become files
     │   └── NothingToImport       the prefix holds no object that can be imported
@@ -169,6 +172,22 @@ class SigningError(StorageError):
 
 class LedgerError(DiffgramFlowsError):
     """The SQL record of what was done cannot be read or written."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger's database does not answer, restarts, or is overloaded; what was not written is done again."""
+
+    retryable = True
+
+
+class ClaimLost(LedgerError):
+    """The worker came back too late: another one has taken over its objects, and nothing was written."""
+
+    retryable = True
+
+
+class PlanOutdated(LedgerError):
+    """The ledger has moved since the plan was made, or the plan was carried out already."""
 
 
 class Busy(LedgerError):

@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from diffgram_flows.errors import LedgerError
+from diffgram_flows.errors import ConfigurationError, LedgerError
 from diffgram_flows.ledger.ledger import Ledger
+from diffgram_flows.ledger.troubles import Troubles, trouble
 
-HEAD = "0001"
+HEAD = "0002"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
 
@@ -21,33 +22,75 @@ def open_ledger(url: str, target: str) -> Ledger:
     """Open the ledger at ``url`` for one target, creating or migrating its tables first.
 
     Args:
-        url: An SQLAlchemy URL (``sqlite:////data/ledger.db``, ``postgresql+psycopg://...``) or the path of a file.
+        url: The path of a file, or an SQLAlchemy URL: ``sqlite:////data/ledger.db``, ``postgresql://user@host/name``.
         target: The dataset that rows are written for: server, project and dataset id in one string.
 
     Raises:
+        ConfigurationError: The URL is none, or of a database that the ledger does not know or has no driver for.
+        LedgerUnavailable: The database does not answer.
         LedgerError: The database cannot be opened or belongs to a newer version of this package.
     """
-    parsed = make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser().resolve()}")
+    parsed = _parsed(url)
+    engine = _engine(parsed)
     try:
-        engine = _engine(parsed)
         _migrate(engine)
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        raise LedgerError(
-            f"The ledger {parsed.render_as_string(hide_password=True)} cannot be opened: {error.__cause__ or error}.",
-            cure="Check the path or URL, that its folder exists and is writable, and that the disk is not full.",
-        ) from error
+    except (*Troubles, OSError) as error:
+        engine.dispose()
+        raise _unopened(parsed, error) from error
+    except BaseException:
+        engine.dispose()
+        raise
     return Ledger(engine, target)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url if "://" in url else f"sqlite:///{Path(url).expanduser().resolve()}")
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigurationError(
+            "The URL of the ledger is none.",
+            cure="Give a file's path or postgresql://user:password@host:port/database.",
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite")
+    raise ConfigurationError(
+        f"A ledger cannot be kept in {backend!r}.",
+        cure="Use SQLite (the path of a file) or PostgreSQL (postgresql://).",
+    )
+
+
+def _unopened(url: URL, error: Exception) -> LedgerError:
+    what = f"The ledger {url.render_as_string(hide_password=True)} cannot be opened"
+    found = trouble(what, error)
+    if url.get_backend_name() == "sqlite" and not found.retryable:
+        found.cure = "Check the path, that its folder exists and is writable, and that the disk is not full."
+    return found
 
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
+        try:
+            return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"The driver for PostgreSQL is missing: {error}.", cure="pip install 'diffgram-flows[postgres]'"
+            ) from error
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(url)
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_folder(url: URL) -> None:
+    try:
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unopened(url, error) from error
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
@@ -65,6 +108,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
+            _check_encoding(connection)
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(712025)")  # one migration at a time
         revision = _revision(connection)
         if revision == HEAD:
@@ -75,6 +119,15 @@ def _migrate(engine: Engine) -> None:
                 cure="Update diffgram-flows to at least the version that wrote this ledger.",
             )
         _upgrade(connection)
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != "UTF8":
+        raise LedgerError(
+            f"The database of the ledger keeps its text as {encoding}, which does not hold every key.",
+            cure="CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
+        )
 
 
 def _revision(connection: Connection) -> str | None:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from diffgram_flows.ledger.book import Book
+from diffgram_flows.ledger.claims import Claims
 from diffgram_flows.ledger.history import History
 from diffgram_flows.ledger.locks import Locks
 from diffgram_flows.ledger.objects import Objects
 from diffgram_flows.ledger.pacing import SERVER_LIMITS, Limit, SharedPacer
+from diffgram_flows.ledger.plans import Plans
 from diffgram_flows.ledger.pushes import Pushes
+from diffgram_flows.ledger.schema import positions
 from diffgram_flows.ledger.work import Work
 
 
-class Ledger:
+class Ledger(Book):
     """Everything that is recorded of one target.
 
     Attributes:
         target: Server, project and dataset id in one string.
         objects: The life of every object.
+        claims: Which worker holds which objects.
+        plans: What was planned, and whether it was carried out.
         work: Jobs and tasks.
         pushes: Predictions that were sent.
         history: Label map, snapshots, trainings.
@@ -27,13 +34,24 @@ class Ledger:
     """
 
     def __init__(self, engine: Engine, target: str) -> None:
-        self._engine = engine
+        super().__init__(engine, target)
         self.target = target
         self.objects = Objects(engine, target)
+        self.claims = Claims(engine, target)
+        self.plans = Plans(engine, target)
         self.work = Work(engine, target)
         self.pushes = Pushes(engine, target)
         self.history = History(engine, target)
         self.locks = Locks(engine, target)
+
+    def position(self) -> int:
+        """How many changes the objects of this target have seen: rows that were added, and states that changed.
+
+        It moves in the transaction of the change, so two equal positions mean that nothing has happened in between.
+        """
+        query = sa.select(positions.c.position).where(positions.c.target == self._target)
+        with self._reading() as connection:
+            return connection.execute(query).scalar() or 0
 
     def pacer(self, server: str, limits: Mapping[str, Limit] = SERVER_LIMITS) -> SharedPacer:
         """The pacer that everybody on this database shares for one server."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
-import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
-from diffgram_flows.errors import Busy
+from diffgram_flows.errors import Busy, LedgerError
 from diffgram_flows.ledger.book import Book
 from diffgram_flows.ledger.schema import locks
+from diffgram_flows.ledger.workers import certainly_dead, new_worker, place_of
 
 
 class Locks(Book):
-    """Locks of one target."""
+    """Locks of one target. Time is the database's."""
 
     @contextmanager
     def hold(self, name: str, *, seconds: float = 60.0) -> Iterator[None]:
@@ -29,8 +26,7 @@ class Locks(Book):
         Raises:
             Busy: Somebody else holds it.
         """
-        full_name = f"{self._target}#{name}"
-        holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+        full_name, holder = f"{self._target}#{name}", new_worker()
         self._take(full_name, holder, seconds)
         done = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(full_name, holder, seconds, done), daemon=True)
@@ -40,40 +36,29 @@ class Locks(Book):
         finally:
             done.set()
             renewing.join()
-            with self._writing() as connection:
+            with suppress(LedgerError), self._writing() as connection:  # the lock would expire by itself
                 connection.execute(sa.delete(locks).where(locks.c.name == full_name, locks.c.holder == holder))
 
     def _take(self, name: str, holder: str, seconds: float) -> None:
         with self._writing() as connection:
-            row = connection.execute(sa.select(locks).where(locks.c.name == name).with_for_update()).one_or_none()
-            if row is not None and row.expires_at > time.time() and _alive(row.holder):
-                host, pid, _ = row.holder.split(":")
+            # The row is made first, free: two who come at the same moment wait for each other on it.
+            free = self._insert(locks).values(name=name, holder=holder, expires_at=0.0).on_conflict_do_nothing()
+            connection.execute(free)
+            row = connection.execute(sa.select(locks).where(locks.c.name == name).with_for_update()).one()
+            now = self._now(connection)
+            if row.expires_at > now and not certainly_dead(row.holder):
+                host, process = place_of(row.holder)
                 raise Busy(
-                    f"The {name.rpartition('#')[2]} lock is held by process {pid} on {host}.",
+                    f"The {name.rpartition('#')[2]} lock is held by process {process} on {host}.",
                     cure="Nothing is wrong: that run does the work. Wait for it, or stop it first.",
                 )
-            connection.execute(sa.delete(locks).where(locks.c.name == name))
-            connection.execute(sa.insert(locks).values(name=name, holder=holder, expires_at=time.time() + seconds))
+            taken = sa.update(locks).where(locks.c.name == name).values(holder=holder, expires_at=now + seconds)
+            connection.execute(taken)
 
     def _renew(self, name: str, holder: str, seconds: float, done: threading.Event) -> None:
         while not done.wait(seconds / 3):
-            with self._writing() as connection:
-                connection.execute(
-                    sa.update(locks)
-                    .where(locks.c.name == name, locks.c.holder == holder)
-                    .values(expires_at=time.time() + seconds)
-                )
-
-
-def _alive(holder: str) -> bool:
-    """Whether the holder may still run: certainly not if it was a process of this machine that is gone."""
-    host, pid, _ = holder.split(":")
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            # A database that restarts is asked again; whoever needs it more will hear of the trouble.
+            with suppress(LedgerError), self._writing() as connection:
+                expires_at = self._now(connection) + seconds
+                mine = sa.update(locks).where(locks.c.name == name, locks.c.holder == holder)
+                connection.execute(mine.values(expires_at=expires_at))

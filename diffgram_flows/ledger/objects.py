@@ -1,67 +1,38 @@
-"""The life of every object of a bucket.
-
-States::
-
-    new ──> sending ──> sent ──> imported
-     ^         │          │
-     └─────────┴──────────┤        (not delivered, or its URL died in the queue: again)
-                          └──> failed        the server or the importer said no, for good
-    refused                                  never sent: not an image, too large, ...
-
-``sending`` is the intent, committed before the packet leaves. After a crash it means "maybe delivered".
-"""
+"""The life of every object of a bucket; its states and their order are in :mod:`diffgram_flows.ledger.states`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Connection
 
-from diffgram_flows.ledger.book import Book
+from diffgram_flows.errors import LedgerError
+from diffgram_flows.ledger.book import clean, pages
+from diffgram_flows.ledger.claims import lost
+from diffgram_flows.ledger.diffing import Differ
+from diffgram_flows.ledger.recording import Recorder
+from diffgram_flows.ledger.rows import ObjectRow, object_row
 from diffgram_flows.ledger.schema import objects
+from diffgram_flows.ledger.states import OPEN_STATES, before
+from diffgram_flows.ledger.tracing import Tracer
 from diffgram_flows.models import Failure, StoredObject
 
-OPEN_STATES = ("new", "sending", "sent")
+__all__ = ["OPEN_STATES", "ObjectRow", "Objects"]
+
+_PAGE = 10_000  # ids in one statement
+_REPLACED = objects.c.successor.is_not(None)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRow:
-    """What the ledger knows of one object.
+class Objects(Recorder, Differ, Tracer):
+    """Objects of one target.
 
-    Attributes:
-        id: Position in the ledger; chunks of work are ranges of it.
-        file_name: The unique name under which Diffgram knows the file.
-        state: See the module's docstring.
-        file_id: Diffgram's id once it is imported.
-        attempts: How often a packet was sent.
-        reason: Why it failed, or what was odd; empty if nothing was.
-        updated_at: Seconds since the epoch of the last change.
+    Methods that write an outcome take the number of the claim under which the work was done. With it they write all
+    rows or none: none if another worker has taken over any of them (:class:`ClaimLost`). Without it, as while one
+    worker at a time holds the import lock, they look at the state only.
     """
-
-    id: int
-    object: StoredObject
-    file_name: str
-    state: str
-    file_id: int | None
-    input_id: int | None
-    attempts: int
-    reason: str
-    updated_at: float
-
-
-def _row(row: Row[Any]) -> ObjectRow:
-    stored = StoredObject(row.bucket, row.key, row.size, row.version)
-    return ObjectRow(
-        row.id, stored, row.file_name, row.state, row.file_id, row.input_id, row.attempts, row.reason, row.updated_at
-    )
-
-
-class Objects(Book):
-    """Objects of one target."""
 
     def unknown(self, page: Sequence[StoredObject]) -> list[StoredObject]:
         """Those of a sorted page of one bucket's listing that the ledger does not know in this version."""
@@ -76,26 +47,6 @@ class Objects(Book):
             known = {(row.key, row.version) for row in connection.execute(query)}
         return [stored for stored in page if (stored.key, stored.version) not in known]
 
-    def add(self, found: Iterable[StoredObject], name: Callable[[StoredObject], str], *, state: str = "new") -> int:
-        """Write objects that were not known; those that are stay as they are. How many were new."""
-        rows = [
-            {
-                "target": self._target,
-                "bucket": stored.bucket,
-                "key": stored.key,
-                "version": stored.version,
-                "size": stored.size,
-                "modified": stored.modified.timestamp() if stored.modified else None,
-                "file_name": name(stored),
-                "state": state,
-                "attempts": 0,
-                "reason": "",
-                "updated_at": time.time(),
-            }
-            for stored in found
-        ]
-        return self._upsert(objects, rows)
-
     def ranges(self, size: int, *states: str) -> list[tuple[int, int]]:
         """Split the rows in these states into chunks of at most ``size``: (first id, last id), both included."""
         query = self._select(objects.c.id, states).order_by(objects.c.id)
@@ -106,7 +57,7 @@ class Objects(Book):
     def rows(self, *states: str, between: tuple[int, int] | None = None) -> list[ObjectRow]:
         """Rows in these states (all states if none is given), in order of id, optionally of one range."""
         with self._reading() as connection:
-            return [_row(row) for row in connection.execute(self._ordered(states, between))]
+            return [object_row(row) for row in connection.execute(self._ordered(states, between))]
 
     def stream(self, *states: str, page: int = 1000) -> Iterator[ObjectRow]:
         """As :meth:`rows`, without holding them all."""
@@ -114,14 +65,17 @@ class Objects(Book):
         while True:
             with self._reading() as connection:
                 query = self._ordered(states, None).where(objects.c.id > last).limit(page)
-                found = [_row(row) for row in connection.execute(query)]
+                found = [object_row(row) for row in connection.execute(query)]
             yield from found
             if len(found) < page:
                 return
             last = found[-1].id
 
     def claim(self, between: tuple[int, int]) -> list[ObjectRow]:
-        """Turn the ``new`` rows of a range into ``sending`` and return them, without what another worker took."""
+        """Turn the ``new`` rows of a range into ``sending`` and return them, without what another worker took.
+
+        The way of one worker, who holds the import lock; several use :meth:`Claims.claim_chunk`.
+        """
         statement = (
             sa.update(objects)
             .where(objects.c.target == self._target, objects.c.state == "new", objects.c.id.between(*between))
@@ -129,30 +83,67 @@ class Objects(Book):
             .returning(objects)
         )
         with self._writing() as connection:
-            return sorted((_row(row) for row in connection.execute(statement)), key=lambda row: row.id)
+            return sorted((object_row(row) for row in connection.execute(statement)), key=lambda row: row.id)
 
-    def sent(self, ids: Sequence[int]) -> None:
-        """The server accepted the packets of these rows (which means: queued)."""
-        self._set(ids, state="sent", attempts=objects.c.attempts + 1)
+    def sent(self, ids: Sequence[int], *, claim: int | None = None) -> None:
+        """The server accepted the packets of these rows (which means: queued).
 
-    def release(self, ids: Sequence[int], reason: str = "") -> None:
-        """These rows are to be sent (again)."""
-        self._set(ids, state="new", reason=reason)
+        Raises:
+            ClaimLost: Another worker has taken over.
+            LedgerError: A row is in a state in which this cannot be.
+        """
+        self._move(ids, "sent", claim, attempts=objects.c.attempts + 1)
 
-    def requeue(self, row_id: int, reason: str, *, input_id: int | None) -> None:
-        """Send the object again; ``input_id`` is kept, so that its dead import is not taken for the next one's."""
-        self._set([row_id], state="new", reason=reason, input_id=input_id)
+    def release(self, ids: Sequence[int], reason: str = "", *, claim: int | None = None) -> None:
+        """These rows are to be sent (again). Raises as :meth:`sent`."""
+        self._move(ids, "new", claim, reason=clean(reason), claim_id=None)
+
+    def requeue(self, row_id: int, reason: str, *, input_id: int | None, claim: int | None = None) -> None:
+        """Send the object again; ``input_id`` is kept, so that its dead import is not taken for the next one's.
+
+        Raises as :meth:`sent`.
+        """
+        self._move([row_id], "new", claim, reason=clean(reason), input_id=input_id, claim_id=None)
 
     def note(self, ids: Sequence[int], text: str) -> None:
         """Write down what is odd about these rows, in whatever state they are."""
-        self._set(ids, reason=text)
+        with self._writing() as connection:
+            for page in pages(_PAGE, ids):
+                values = {"reason": clean(text), "updated_at": time.time()}
+                connection.execute(sa.update(objects).where(objects.c.id.in_(page)).values(values))
 
-    def imported(self, row_id: int, *, file_id: int, input_id: int | None, note: str = "") -> None:
-        self._set([row_id], state="imported", file_id=file_id, input_id=input_id, reason=note)
+    def imported(
+        self, row_id: int, *, file_id: int, input_id: int | None, note: str = "", claim: int | None = None
+    ) -> None:
+        """The file exists. Raises as :meth:`sent`."""
+        self._move([row_id], "imported", claim, file_id=file_id, input_id=input_id, reason=clean(note), claim_id=None)
 
-    def failed(self, row_id: int, reason: str, *, state: str = "failed", input_id: int | None = None) -> None:
-        """Give the object up: ``failed`` where the server said no, ``refused`` where we did."""
-        self._set([row_id], state=state, reason=reason, input_id=input_id)
+    def failed(
+        self,
+        row_id: int,
+        reason: str,
+        *,
+        state: str = "failed",
+        input_id: int | None = None,
+        claim: int | None = None,
+    ) -> None:
+        """Give the object up: ``failed`` where the server said no, ``refused`` where we did. Raises as :meth:`sent`."""
+        self._move([row_id], state, claim, reason=clean(reason), input_id=input_id, claim_id=None)
+
+    def archiving(self, ids: Sequence[int]) -> None:
+        """The files of these ``superseded`` or ``gone`` rows are about to be archived. Raises as :meth:`sent`."""
+        self._move(ids, "archiving", None)
+
+    def archived(self, ids: Sequence[int]) -> None:
+        """The files of these rows have left the dataset. Raises as :meth:`sent`."""
+        self._move(ids, "archived", None, reason="")
+
+    def keep_files(self, ids: Sequence[int], reason: str) -> None:
+        """The server did not archive the files of these rows: they are ``superseded`` or ``gone`` as before.
+
+        Raises as :meth:`sent`.
+        """
+        self._move(ids, "gone", None, earlier=("archiving",), reason=clean(reason))
 
     def counts(self) -> dict[str, int]:
         """How many rows are in which state."""
@@ -180,8 +171,35 @@ class Objects(Book):
         query = self._select(objects, states).order_by(objects.c.id)
         return query.where(objects.c.id.between(*between)) if between else query
 
-    def _set(self, ids: Sequence[int], **values: Any) -> None:
+    def _move(
+        self, ids: Sequence[int], state: str, claim: int | None, *, earlier: tuple[str, ...] = (), **values: Any
+    ) -> None:
+        """Bring rows into a state, all or none, if :data:`TRANSITIONS` (or ``earlier``) allows it."""
         if not ids:
             return
+        # What is replaced by a newer version is not sent, imported or kept for its own sake any more.
+        allowed = earlier or before(state)
+        after = sa.case((_REPLACED, "superseded"), else_=state) if state in {"new", "imported", "gone"} else state
         with self._writing() as connection:
-            connection.execute(sa.update(objects).where(objects.c.id.in_(ids)).values(updated_at=time.time(), **values))
+            for page in pages(_PAGE, ids):
+                statement = sa.update(objects).where(objects.c.id.in_(page), objects.c.state.in_(allowed))
+                statement = statement.where(objects.c.claim_id == claim) if claim is not None else statement
+                statement = statement.values(state=after, updated_at=time.time(), **values)
+                if connection.execute(statement).rowcount != len(set(page)):
+                    raise self._unfit(connection, page, state, allowed, claim)
+
+    def _unfit(
+        self, connection: Connection, ids: Sequence[int], state: str, earlier: tuple[str, ...], claim: int | None
+    ) -> LedgerError:
+        """Why not all of these rows could come into a state; the transaction is rolled back."""
+        found = connection.execute(sa.select(objects).where(objects.c.id.in_(ids)).order_by(objects.c.id)).all()
+        if claim is not None and any(row.claim_id != claim for row in found):
+            return lost(claim)
+        unfit = [row for row in found if row.state not in earlier]
+        what = (
+            f"{unfit[0].bucket}/{unfit[0].key} is {unfit[0].state!r}" if unfit else "a row is missing from the ledger"
+        )
+        return LedgerError(
+            f"Objects cannot become {state!r}: {what}.",
+            cure="Another worker settled it meanwhile; read its row again. Nothing was written.",
+        )

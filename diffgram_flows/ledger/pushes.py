@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from diffgram_flows.ledger.book import Book
+from diffgram_flows.ledger.book import Book, clean
 from diffgram_flows.ledger.schema import pushes
 from diffgram_flows.models import Box
 
@@ -59,7 +59,7 @@ class Pushes(Book):
         if brain is not None:
             query = query.where(pushes.c.brain == brain)
         with self._reading() as connection:
-            return [_row(row) for row in connection.execute(query)]
+            return [push_row(row) for row in connection.execute(query)]
 
     def of_files(self, file_names: Sequence[str]) -> dict[str, list[PushRow]]:
         """Every push of these files, whatever its brain and state, by file name."""
@@ -67,7 +67,7 @@ class Pushes(Book):
         found: dict[str, list[PushRow]] = {}
         with self._reading() as connection:
             for row in connection.execute(query.order_by(pushes.c.brain)):
-                found.setdefault(row.file_name, []).append(_row(row))
+                found.setdefault(row.file_name, []).append(push_row(row))
         return found
 
     def _values(self, row: PushRow) -> dict[str, Any]:
@@ -78,12 +78,13 @@ class Pushes(Book):
             "state": row.state,
             "boxes": json.dumps([astuple(box) for box in row.boxes]),
             "file_id": row.file_id,
-            "reason": row.reason,
+            "reason": clean(row.reason),
             "updated_at": time.time(),
         }
 
 
-def _row(row: Row[Any]) -> PushRow:
+def push_row(row: Row[Any]) -> PushRow:
+    """The value of a whole row of the table."""
     return PushRow(row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at)
 
 

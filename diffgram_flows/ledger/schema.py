@@ -36,10 +36,81 @@ objects = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float),  # unknown for rows of the first schema
+    sa.Column("claim_id", sa.BigInteger),  # the claim that holds it on its way
+    sa.Column("successor", sa.BigInteger),  # the row of the version that took its place
     sa.UniqueConstraint("target", "bucket", "key", "version"),
     sa.UniqueConstraint("target", "file_name"),
     sa.Index(None, "target", "state", "id"),
     sa.Index(None, "target", "file_id"),
+)
+sa.Index(
+    "ix_objects_claim_id",
+    objects.c.claim_id,
+    sqlite_where=objects.c.claim_id.is_not(None),
+    postgresql_where=objects.c.claim_id.is_not(None),
+)
+
+# Written by triggers (migration 0002), so that no change of state can be made without it.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("object_id", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index(None, "object_id"),
+)
+
+# As above: how many changes of objects a target has seen.
+positions = sa.Table(
+    "positions",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
+    sa.Index(None, "target", "expires_at"),
+    sqlite_autoincrement=True,  # the number of a claim that is gone never comes back
+)
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),
+    sa.Column("counts", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("applied", sa.BigInteger, nullable=False),
+    sa.Index(None, "target", "created_at"),
+)
+
+plan_rows = sa.Table(
+    "plan_rows",
+    metadata,
+    sa.Column("plan_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified", sa.Float),
+    sa.Column("object_id", sa.BigInteger),
+    sa.Column("known_version", sa.Text, nullable=False),
+    sa.Column("known_state", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 jobs = sa.Table(
@@ -130,6 +201,7 @@ paces = sa.Table(
     sa.Column("server", sa.Text, primary_key=True),
     sa.Column("endpoint", sa.Text, primary_key=True),
     sa.Column("next_at", sa.Float, nullable=False),
+    sa.Column("blocked_until", sa.Float, nullable=False, server_default="0"),
 )
 
 budgets = sa.Table(
