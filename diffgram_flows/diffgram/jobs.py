@@ -54,8 +54,7 @@ class JobCalls(Resource):
         """
         if not 0 <= review_chance <= 100:
             raise InvalidRequest(f"{review_chance} of 100 tasks cannot go to review.", cure="Give 0 to 100.")
-        attached = [{"directory_id": directory_id, "selected": "sync"} for directory_id in directory_ids]
-        body = {
+        body: dict[str, Any] = {
             "name": name,
             "instance_type": instance_type,
             "share": "project",
@@ -65,7 +64,7 @@ class JobCalls(Resource):
             "passes_per_file": 1,
             "label_schema_id": schema_id,
             "member_list_ids": list(member_ids),
-            "attached_directories_dict": {"attached_directories_list": attached},
+            "attached_directories_dict": _attached(directory_ids, "sync"),
             "tag_list": list(tags),
         }
         if reviewer_ids:
@@ -110,28 +109,13 @@ class JobCalls(Resource):
         Raises:
             InvalidRequest: The job is no draft any more, or the server refused the change.
         """
-        job = self.job_info(job_id)
-        if job.status != "draft":
-            raise InvalidRequest(
-                f"The job {job_id} is {job.status}; only a draft can be changed.", cure="Make a new job, or add files."
-            )
-        attached = [{"directory_id": old.directory_id, "selected": old.mode} for old in job.directories]
-        if directory_ids is not None:
-            attached = [{"directory_id": directory_id, "selected": directory_mode} for directory_id in directory_ids]
-        body: dict[str, Any] = {
-            "id": job_id,
-            "job_id": job_id,
-            "name": name if name is not None else job.name,
-            "status": job.status,
-            "label_schema_id": job.label_schema_id,
-            "share": job.share,
-            "type": job.type,
-            "member_list_ids": list(member_ids) if member_ids is not None else job.member_ids,
-            "attached_directories_dict": {"attached_directories_list": attached},
+        changes = {
+            "name": name,
+            "member_list_ids": None if member_ids is None else list(member_ids),
+            "tag_list": None if tags is None else list(tags),
+            "attached_directories_dict": None if directory_ids is None else _attached(directory_ids, directory_mode),
         }
-        if tags is not None:
-            body["tag_list"] = list(tags)
-        self._change(self._path("job/update"), f"the change of job {job_id}", body)
+        self._update_draft(self.job_info(job_id), {key: value for key, value in changes.items() if value is not None})
 
     def attach_directories(self, job_id: int, directory_ids: Sequence[int], mode: DirectoryMode = "sync") -> None:
         """Let the files of more datasets become tasks of a draft job. As the official SDK does it; not recorded.
@@ -139,8 +123,31 @@ class JobCalls(Resource):
         Raises:
             InvalidRequest: The job is no draft any more, or the server refused it.
         """
-        before = [old.directory_id for old in self.job_info(job_id).directories]
-        self.update_job(job_id, directory_ids=list(dict.fromkeys([*before, *directory_ids])), directory_mode=mode)
+        job = self.job_info(job_id)
+        there = {old.directory_id for old in job.directories}
+        attached = _attached_before(job)
+        new = [directory_id for directory_id in dict.fromkeys(directory_ids) if directory_id not in there]
+        attached["attached_directories_list"] += _attached(new, mode)["attached_directories_list"]
+        self._update_draft(job, {"attached_directories_dict": attached})
+
+    def _update_draft(self, job: JobInfo, changes: dict[str, Any]) -> None:
+        """Send the whole job with the changes, as the official SDK does."""
+        if job.status != "draft":
+            raise InvalidRequest(
+                f"The job {job.id} is {job.status}; only a draft can be changed.", cure="Make a new job, or add files."
+            )
+        body: dict[str, Any] = {
+            "id": job.id,
+            "job_id": job.id,
+            "name": job.name,
+            "status": job.status,
+            "label_schema_id": job.label_schema_id,
+            "share": job.share,
+            "type": job.type,
+            "member_list_ids": job.member_ids,
+            "attached_directories_dict": _attached_before(job),
+        }
+        self._change(self._path("job/update"), f"the change of job {job.id}", body | changes)
 
     def set_output_directory(self, job_id: int, directory_id: int, action: OutputAction = "copy") -> None:
         """Say where the file of a task goes when the task is complete.
@@ -244,3 +251,14 @@ class JobCalls(Resource):
         """The job of exactly this name that is not archived, the newest if there are several."""
         same = [job for job in self.jobs(name) if job.name == name and job.status != "archived"]
         return max(same, key=lambda job: job.id, default=None)
+
+
+def _attached(directory_ids: Sequence[int], mode: str) -> dict[str, list[dict[str, Any]]]:
+    """Datasets in the form in which jobs name them."""
+    rows = [{"directory_id": directory_id, "selected": mode} for directory_id in directory_ids]
+    return {"attached_directories_list": rows}
+
+
+def _attached_before(job: JobInfo) -> dict[str, list[dict[str, Any]]]:
+    rows = [{"directory_id": old.directory_id, "selected": old.mode} for old in job.directories]
+    return {"attached_directories_list": rows}

@@ -186,3 +186,49 @@ def test_a_link_that_is_no_url(server: Server, client: DiffgramClient, link: str
     server.answer(link)
     with pytest.raises(UnexpectedReply, match="not a URL"), client.fetch_export(13):
         pass
+
+
+def test_an_export_of_a_task(server: Server, client: DiffgramClient) -> None:
+    server.answer({"export": {"id": 13, "status": "init"}, "success": True})
+    assert client.start_export(task_id=5, masks=True).id == 13
+    assert (server.last.json["source"], server.last.json["task_id"], server.last.json["masks"]) == ("task", 5, True)
+
+
+def test_a_small_export_in_one_call(server: Server, client: DiffgramClient) -> None:
+    server.answer({"44": {"instance_list": []}, "label_map": {"4": "car"}})
+    assert client.export_now(job_id=1, only_complete=True)["label_map"] == {"4": "car"}
+    sent = server.last.json
+    assert (sent["wait_for_export_generation"], sent["return_type"], sent["ann_is_complete"]) == (True, "data", True)
+
+
+@pytest.mark.parametrize("reply", [None, "http://a/b?c=d", []], ids=["null", "URL", "list"])
+def test_an_export_without_data_is_named(server: Server, client: DiffgramClient, reply: Any) -> None:
+    server.answer(reply)
+    with pytest.raises(UnexpectedReply, match="export 13"):
+        client.export_data(13)
+
+
+def test_waiting_for_an_export(server: Server, client: DiffgramClient) -> None:
+    server.answer({"export": {"id": 13, "status": "init", "percent_complete": 0.0}})
+    server.answer({"export": {"id": 13, "status": "init", "percent_complete": 90.9}})
+    server.answer({"export": {"id": 13, "status": "complete", "percent_complete": 100.0}})
+    assert client.wait_for_export(13, timeout=5, poll=0.001).finished
+    assert len(server.sent) == 3
+
+
+def test_an_export_that_is_not_complete_in_time(server: Server, client: DiffgramClient) -> None:
+    server.answer({"export": {"id": 13, "status": "init", "percent_complete": 40.0}})
+    with pytest.raises(ServerUnreachable, match=r"export 13 is not complete after 0.05 s \(status 'init', 40 %\)"):
+        client.wait_for_export(13, timeout=0.05, poll=0.02)
+
+
+def test_an_export_that_failed_is_not_waited_for(server: Server, client: DiffgramClient) -> None:
+    server.answer({"export": {"id": 13, "status": "failed", "status_text": "out of memory"}})
+    with pytest.raises(InvalidRequest, match="export 13 failed: out of memory"):
+        client.wait_for_export(13)
+
+
+def test_exports_are_archived_one_by_one(server: Server, client: DiffgramClient) -> None:
+    server.answer({"error": {}, "info": {}, "success": True})
+    client.archive_exports([13, 14])
+    assert [sent.json for sent in server.sent] == [{"id": 13, "mode": "ARCHIVE"}, {"id": 14, "mode": "ARCHIVE"}]

@@ -192,3 +192,130 @@ def test_a_task_without_its_file(server: Server, client: DiffgramClient) -> None
     server.answer(tasks(task(1) | {"file": None})).answer(tasks())
     (row,) = client.tasks(1)
     assert (row.file_id, row.file_name) == (None, "")
+
+
+DONE = {"log": {"error": {}, "info": {}, "success": True}}
+MADE = DONE | {"job": {"id": 8, "name": "review job", "status": "draft"}}
+INFO = {
+    "job": {
+        "id": 8,
+        "name": "review job",
+        "status": "draft",
+        "type": "Normal",
+        "share_type": "project",
+        "label_schema_id": 1,
+        "member_list_ids": [1],
+        "reviewer_list_ids": [2],
+        "attached_directories_dict": {
+            "attached_directories_list": [{"directory_id": 4, "nickname": "job-src", "selected": "sync"}]
+        },
+        "completion_directory_id": 5,
+        "output_dir_action": "copy",
+        "stat_count_tasks": None,
+        "percent_completed": 0,
+        "guide": None,
+    }
+}
+
+
+def test_a_job_with_reviews_and_an_output_dataset(server: Server, client: DiffgramClient) -> None:
+    server.answer(MADE).answer(MADE)
+    job_id = client.new_job(
+        "review job",
+        schema_id=1,
+        member_ids=[1],
+        reviewer_ids=[2],
+        review_chance=50,
+        output_directory_id=5,
+        output_action="move",
+    )
+    assert job_id == 8
+    new, output = (sent.json for sent in server.sent)
+    assert (new["allow_reviews"], new["review_chance"], new["reviewer_list_ids"]) == (True, 50, [2])
+    assert output == {"job_id": 8, "output_dir": 5, "output_dir_action": "move"}
+    assert server.last.path == "/api/v1/project/contract-project/job/set-output-dir"
+
+
+def test_a_job_whose_output_dataset_fails_is_not_lost(server: Server, client: DiffgramClient) -> None:
+    server.answer(MADE).answer({"log": {"error": {"output_dir": "no such"}, "success": False}}, status=400)
+    with pytest.raises(InvalidRequest, match="output dataset 5 of job 8") as caught:
+        client.new_job("review job", schema_id=1, member_ids=[1], output_directory_id=5)
+    assert caught.value.fields["job_id"] == "8"
+
+
+def test_what_makes_no_sense_for_a_job_is_not_sent(server: Server, client: DiffgramClient) -> None:
+    with pytest.raises(InvalidRequest, match="101 of 100"):
+        client.new_job("a", schema_id=1, member_ids=[1], review_chance=101)
+    with pytest.raises(InvalidRequest, match="'zip'"):
+        client.set_output_directory(8, 5, "zip")  # type: ignore[arg-type]
+    client.archive_jobs([])
+    assert server.sent == []
+
+
+def test_all_about_a_job(server: Server, client: DiffgramClient) -> None:
+    server.answer(INFO)
+    job = client.job_info(8)
+    assert (job.status, job.member_ids, job.reviewer_ids, job.tasks) == ("draft", [1], [2], 0)
+    assert [(old.directory_id, old.name, old.mode) for old in job.directories] == [(4, "job-src", "sync")]
+    assert (job.output_directory_id, job.output_action) == (5, "copy")
+
+
+def test_a_change_sends_the_whole_job(server: Server, client: DiffgramClient) -> None:
+    server.answer(INFO).answer(MADE)
+    client.update_job(8, name="other", tags=["a"])
+    assert server.last.path == "/api/v1/project/contract-project/job/update"
+    assert server.last.json == {
+        "id": 8,
+        "job_id": 8,
+        "name": "other",
+        "status": "draft",
+        "label_schema_id": 1,
+        "share": "project",
+        "type": "Normal",
+        "member_list_ids": [1],
+        "attached_directories_dict": {"attached_directories_list": [{"directory_id": 4, "selected": "sync"}]},
+        "tag_list": ["a"],
+    }
+
+
+def test_more_datasets_for_a_draft(server: Server, client: DiffgramClient) -> None:
+    server.answer(INFO).answer(MADE)
+    client.attach_directories(8, [6, 4], mode="copy_once")
+    attached = server.last.json["attached_directories_dict"]["attached_directories_list"]
+    assert attached == [{"directory_id": 4, "selected": "sync"}, {"directory_id": 6, "selected": "copy_once"}]
+    assert len(server.sent) == 2
+
+
+def test_a_job_that_runs_is_not_changed(server: Server, client: DiffgramClient) -> None:
+    server.answer({"job": INFO["job"] | {"status": "active"}})
+    with pytest.raises(InvalidRequest, match="job 8 is active"):
+        client.attach_directories(8, [6])
+    assert len(server.sent) == 1
+
+
+def test_daily_budgets_of_jobs(server: Server, make_client: Any) -> None:
+    waited: list[str] = []
+
+    class Counting:
+        def wait(self, endpoint: str) -> None:
+            waited.append(endpoint)
+
+    server.answer(INFO).answer(DONE)
+    client = make_client(pacer=Counting())
+    client.job_info(8)
+    client.archive_jobs([8, 9])
+    assert waited == ["job/builder/info", "job/cancel"]
+    assert server.last.json == {"job_list": [{"id": 8}, {"id": 9}], "mode": "archive"}
+
+
+def test_a_guide_as_the_official_sdk_sends_it(server: Server, client: DiffgramClient) -> None:
+    server.answer({"guide": {"id": 3, "name": "cars"}}).answer(DONE)
+    guide = client.new_guide("cars", "# Cars")
+    client.attach_guide(8, guide.id, "review")
+    assert [(sent.path, sent.json) for sent in server.sent] == [
+        ("/api/v1/project/contract-project/guide/new", {"name": "cars", "description_markdown": "# Cars"}),
+        (
+            "/api/v1/guide/attach/job",
+            {"guide_id": 3, "job_id": 8, "kind": "review", "update_or_remove": "update"},
+        ),
+    ]

@@ -100,3 +100,18 @@ def test_a_refused_dataset_name_stays_refused(server: Server, client: DiffgramCl
     server.answer(listed()).answer(EXISTS, status=400).answer(listed())
     with pytest.raises(InvalidRequest, match=r"'raw-images'.*Existing with same name"):
         client.ensure_directory("raw-images")
+
+
+def test_the_people_of_a_project(server: Server, client: DiffgramClient) -> None:
+    member = {"email": "ada@example.com", "id": 1, "member_id": 1, "member_kind": "human"}
+    server.answer({"project": {"id": 1, "member_list": [member]}})
+    assert [(who.member_id, who.kind, who.email) for who in client.members()] == [(1, "human", "ada@example.com")]
+
+
+def test_connections_as_the_official_sdk_asks_for_them(server: Server, client: DiffgramClient) -> None:
+    row = {"id": 3, "name": "our bucket", "integration_name": "amazon_aws", "private_secret": "hidden"}
+    server.answer({"connection_list": [row]})
+    (found,) = client.connections()
+    assert (found.id, found.name, found.kind) == (3, "our bucket", "amazon_aws")
+    assert server.last.path == "/api/project/contract-project/connections"
+    assert "hidden" not in repr(found)
