@@ -11,6 +11,7 @@ import orjson
 from fastapi import Depends, Request
 
 from diffgram_flows.sandbox.clerk import Clerk
+from diffgram_flows.sandbox.courier import Courier
 from diffgram_flows.sandbox.database import Database
 from diffgram_flows.sandbox.media import Links, MediaStore
 from diffgram_flows.sandbox.replies import refused
@@ -27,6 +28,7 @@ class Sandbox:
     media: MediaStore
     workers: ImportWorkers
     clerk: Clerk
+    courier: Courier
 
     @classmethod
     def open(cls, folder: Path, settings: SandboxSettings) -> Sandbox:
@@ -38,17 +40,20 @@ class Sandbox:
             key = cx.execute("SELECT value FROM meta WHERE key = 'link_key'").fetchone()["value"]
         media = MediaStore(folder / "media", key)
         clerk = Clerk(database, media, settings)
-        return cls(settings, database, media, ImportWorkers(database, media, settings, clerk.wake), clerk)
+        workers = ImportWorkers(database, media, settings, clerk.wake)
+        return cls(settings, database, media, workers, clerk, Courier(database))
 
     def start(self) -> None:
         """Start the background threads."""
         self.workers.start()
         self.clerk.start()
+        self.courier.start()
 
     def stop(self) -> None:
         """Stop the background threads and close the database."""
         self.workers.stop()
         self.clerk.stop()
+        self.courier.stop()
         self.database.close()
 
     def links(self, request: Request) -> Links:

@@ -24,6 +24,7 @@ class Exchange:
         response: ``status`` (0: the reply was not HTTP), ``json`` or ``text``, ``headers``.
         later: What the import row said minutes later, where it was looked at.
         extra: Everything else in the recording, such as a timeline.
+        elapsed: Seconds until the reply.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Exchange:
     response: dict[str, Any]
     later: dict[str, Any] | None
     extra: dict[str, Any]
+    elapsed: float = 0.0
 
     @property
     def name(self) -> str:
@@ -56,9 +58,29 @@ def exchanges() -> tuple[Exchange, ...]:
     return tuple(_read())
 
 
+@cache
+def calls() -> tuple[Exchange, ...]:
+    """Every recorded request in the order of recording, also those that the SDK sent (``14/job.new#1``)."""
+    return tuple(call for each in exchanges() for call in (each, *_inner(each)) if call.method)
+
+
 def exchange(wanted: str) -> Exchange:
     """The one with this id."""
-    return next(each for each in exchanges() if each.id == wanted)
+    return next(each for each in (*exchanges(), *calls()) if each.id == wanted)
+
+
+def _inner(outer: Exchange) -> Iterator[Exchange]:
+    for number, raw in enumerate(outer.extra.get("exchanges", ()), 1):
+        yield Exchange(f"{outer.id}#{number}", outer.group, _sent(raw["request"]), raw["response"], None, {}, 0.5)
+
+
+def _sent(request: dict[str, Any]) -> dict[str, Any]:
+    """A request of the SDK in the spelling of the others."""
+    kept = {key: value for key, value in request.items() if key != "json"}
+    sent = request.get("json")
+    if isinstance(sent, str):  # "<multipart/binary ...>": the parts as they were recorded in 05/from_local
+        return {**kept, "auth": "basic", "multipart": {"file": "sdk_local.jpg", "json": {"directory_id": 2}}}
+    return {**kept, "auth": "basic"} | ({} if sent is None else {"json": sent})
 
 
 def _read() -> Iterator[Exchange]:
@@ -67,4 +89,5 @@ def _read() -> Iterator[Exchange]:
             group, known = path.name[:2], ("name", "note", "request", "response", "later_outcome", "elapsed_s")
             extra = {key: value for key, value in raw.items() if key not in known}
             request, response = raw.get("request") or {}, raw.get("response") or {}
-            yield Exchange(f"{group}/{raw['name']}", group, request, response, raw.get("later_outcome"), extra)
+            id_, elapsed = f"{group}/{raw['name']}", raw.get("elapsed_s", 0.0)
+            yield Exchange(id_, group, request, response, raw.get("later_outcome"), extra, elapsed)

@@ -73,6 +73,15 @@ def export_list(caller: Reader, server: Server) -> Response:
         return JsonReply({"export_list": [exports.reply(cx, row) for row in rows], "success": True})
 
 
+@router.post(f"{EXPORT}/update")
+def update(caller: Writer, body: Body, server: Server) -> Response:
+    """Archive an export; other modes are not recorded and refused here."""
+    one_of(body.get("mode"), ["ARCHIVE"])
+    with server.database.write() as cx:
+        exports.archive(cx, _get(cx, caller, body.get("id"))["id"])
+    return JsonReply(log())
+
+
 def _checked(cx: sqlite3.Connection, caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     missing = {name: f"Missing {name}" for name in REQUIRED if body.get(name) is None}
     if missing:
@@ -82,12 +91,11 @@ def _checked(cx: sqlite3.Connection, caller: Caller, body: dict[str, Any]) -> di
     job = jobs.get(cx, body.get("job_id"))
     if body["source"] == "job" and (job is None or job["project_id"] != caller.project_id):
         raise fault(403, "403 Forbidden: No job")
-    return {**body, "directory_id": _directory_id(cx, caller, body)}
+    output_id = job["completion_directory_id"] if job is not None else None
+    return {**body, "directory_id": output_id if body["source"] == "job" else _directory_id(cx, caller, body)}
 
 
-def _directory_id(cx: sqlite3.Connection, caller: Caller, body: dict[str, Any]) -> int | None:
-    if body["source"] == "job":
-        return None  # recorded: the job's output dataset, which no job of the sandbox has
+def _directory_id(cx: sqlite3.Connection, caller: Caller, body: dict[str, Any]) -> int:
     if body.get("directory_id") is None:
         return int(caller.project["directory_id"])  # silently
     if directories.get(cx, caller.project_id, body["directory_id"]) is None:

@@ -40,6 +40,19 @@ def annotation_update(request: Request, caller: Writer, file_id: int, body: Body
         return JsonReply(saved_reply(cx, caller.project_id, file_id, saved, server.links(request)))
 
 
+@router.post("/api/project/{project}/file/{file_id:int}/annotation/is_complete_toggle")
+def is_complete_toggle(caller: Writer, file_id: int, server: Server) -> Response:
+    """Turn a file's own flag around. A person may; what the reply is then is not recorded."""
+    if caller.user_id is None:
+        raise fault(500, "'NoneType' object has no attribute 'member_id'")
+    with server.database.write() as cx:
+        row = files.get(cx, caller.project_id, file_id)
+        if row is None:
+            raise fault(500, "'NoneType' object has no attribute 'id'")
+        cx.execute("UPDATE file SET ann_is_complete = NOT coalesce(ann_is_complete, 0) WHERE id = ?", (file_id,))
+    return JsonReply({"success": True})
+
+
 def listing(cx: sqlite3.Connection, row: sqlite3.Row, links: Links) -> dict[str, Any]:
     """A file with its instances, as both routes that list them answer."""
     drawn = instances.listed_replies(cx, row["project_id"], row["id"])

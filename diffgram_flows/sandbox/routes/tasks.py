@@ -68,7 +68,7 @@ def annotation_update(request: Request, task_id: int, body: Body, server: Server
         author = Author(seat.user["member_id"], task_id)
         saved = save(cx, seat.project, seat.task["file_id"], sent, author, by_person=True)
         if body.get("and_complete"):
-            tasks.finish(cx, seat.task, seat.user["id"])
+            tasks.finish(cx, seat.task, seat.user)
         reply = saved_reply(cx, seat.project["id"], seat.task["file_id"], saved, server.links(request))
     return JsonReply(reply)
 
@@ -78,7 +78,7 @@ def task_complete(request: Request, task_id: int, server: Server) -> Response:
     """Complete a task, or send it to review if its job has reviews."""
     with server.database.write() as cx:
         seat = _sit_down(cx, request, task_id)
-        tasks.finish(cx, seat.task, seat.user["id"])
+        tasks.finish(cx, seat.task, seat.user)
         return _reply(cx, task_id, server.links(request))
 
 
@@ -88,9 +88,9 @@ def task_review(request: Request, task_id: int, body: Body, server: Server) -> R
     with server.database.write() as cx:
         seat = _sit_down(cx, request, task_id)
         if body.get("action") == "approve":
-            tasks.complete(cx, seat.task)
+            tasks.complete(cx, seat.task, seat.user, "task_review_complete")
         else:
-            tasks.set_status(cx, seat.task, "requires_changes")
+            tasks.request_changes(cx, seat.task, seat.user)
         return _reply(cx, task_id, server.links(request))
 
 

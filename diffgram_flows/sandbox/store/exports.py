@@ -9,7 +9,7 @@ from typing import Any
 
 from diffgram_flows.sandbox import clock
 from diffgram_flows.sandbox.media import Links
-from diffgram_flows.sandbox.store import directories, files, instances, jobs, labels
+from diffgram_flows.sandbox.store import attributes, directories, files, instances, job_replies, jobs, labels
 
 SOURCES = ("job", "directory", "task")
 README = {
@@ -48,8 +48,15 @@ def get(cx: sqlite3.Connection, project_id: int, export_id: object) -> sqlite3.R
 
 
 def listed(cx: sqlite3.Connection, project_id: int) -> list[sqlite3.Row]:
-    """All exports of a project, newest first."""
-    return cx.execute("SELECT * FROM export WHERE project_id = ? ORDER BY id DESC", (project_id,)).fetchall()
+    """All exports of a project that are not archived, newest first."""
+    return cx.execute(
+        "SELECT * FROM export WHERE project_id = ? AND NOT archived ORDER BY id DESC", (project_id,)
+    ).fetchall()
+
+
+def archive(cx: sqlite3.Connection, export_id: int) -> None:
+    """Take an export out of the list (recorded: later lists are shorter by it)."""
+    cx.execute("UPDATE export SET archived = 1 WHERE id = ?", (export_id,))
 
 
 def next_due(cx: sqlite3.Connection) -> sqlite3.Row | None:
@@ -96,7 +103,7 @@ def content(cx: sqlite3.Connection, row: Any, found: list[sqlite3.Row], links: L
     }
     return {
         **{str(file["id"]): _file_reply(cx, file, links) for file in found},
-        "attribute_groups_reference": [],
+        "attribute_groups_reference": attributes.labelled_replies(cx, row["project_id"]),
         "export_info": info,
         "label_colour_map": labels.colours(label_files),
         "label_map": {str(each["id"]): each["name"] for each in label_files},
@@ -142,7 +149,7 @@ def _info(cx: sqlite3.Connection, row: Any) -> dict[str, Any]:
         "directory": directory and directories.reply(directory),
         "file_comparison_mode": row["file_comparison_mode"],
         "id": row["id"],
-        "job": job and jobs.export_reply(cx, job),
+        "job": job and job_replies.export_reply(cx, job),
         "kind": row["kind"],
         "masks": bool(row["masks"]),
         "source": row["source"],
@@ -172,7 +179,7 @@ def _file_reply(cx: sqlite3.Connection, file: sqlite3.Row, links: Links) -> dict
             "image_signed_expiry": expires,
             "image_signed_url": url,
             "original_filename": file["original_filename"],
-            "rotation_degrees": 0,
+            "rotation_degrees": file["rotation_degrees"],
             "width": file["width"],
         },
         "instance_list": [_instance_reply(row) for row in instances.stored(cx, file["id"])],

@@ -8,8 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from diffgram_flows.sandbox import clock
-from diffgram_flows.sandbox.store import directories, files, labels
+from diffgram_flows.sandbox.store import files, hooks
+
+ARCHIVED = "archived"
+OUTPUT_ACTIONS = ("copy", "move", "nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ def new(cx: sqlite3.Connection, project_id: int, wanted: dict[str, Any], members
     now = time.time()
     cursor = cx.execute(
         "INSERT INTO job (project_id, name, status, schema_id, member_ids, reviewer_ids, tags, instance_type, "
-        "share_type, type, allow_reviews, created, updated) VALUES (?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "share_type, type, allow_reviews, cache_info, created, updated) "
+        "VALUES (?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             project_id,
             wanted.get("name") or str(now),  # no name: the recorded server makes one up from the clock
@@ -36,10 +39,11 @@ def new(cx: sqlite3.Connection, project_id: int, wanted: dict[str, Any], members
             json.dumps(members),
             json.dumps(wanted.get("reviewer_list_ids") or []),
             json.dumps(wanted.get("tag_list") or []),
-            wanted.get("instance_type"),
+            wanted.get("instance_type") or "box",
             wanted.get("share") or "project",
             wanted.get("type") or "Normal",
             bool(wanted.get("allow_reviews")),
+            json.dumps({"member_list_ids": {"from_cache": True}} if members else {}),
             now,
             now,
         ),
@@ -50,6 +54,39 @@ def new(cx: sqlite3.Connection, project_id: int, wanted: dict[str, Any], members
 def attach(cx: sqlite3.Connection, job_id: int, directory_id: int, selected: str) -> None:
     """Attach a dataset to a job."""
     cx.execute("INSERT OR REPLACE INTO job_directory VALUES (?, ?, ?)", (job_id, directory_id, selected))
+    cx.execute(
+        "UPDATE job SET cache_info = json_remove(cache_info, '$.attached_directories_dict') WHERE id = ?", (job_id,)
+    )
+
+
+def update(cx: sqlite3.Connection, job_id: int, wanted: dict[str, Any], members: list[int] | None) -> None:
+    """Change what a draft was made with; what is not sent or null stays."""
+    columns = {"name": "name", "label_schema_id": "schema_id", "instance_type": "instance_type", "type": "type"}
+    for key, column in columns.items():
+        if wanted.get(key) is not None:
+            cx.execute(f"UPDATE job SET {column} = ? WHERE id = ?", (wanted[key], job_id))  # noqa: S608 - a name of ours
+    if members is not None:
+        cx.execute("UPDATE job SET member_ids = ? WHERE id = ?", (json.dumps(members), job_id))
+    if wanted.get("tag_list") is not None:
+        cx.execute("UPDATE job SET tags = ? WHERE id = ?", (json.dumps(wanted["tag_list"]), job_id))
+    cx.execute("UPDATE job SET updated = ? WHERE id = ?", (time.time(), job_id))
+
+
+def set_output(cx: sqlite3.Connection, job_id: int, action: str, directory_id: int | None) -> None:
+    """Say what becomes of the file of a completed task: copied or moved into a dataset, or nothing."""
+    cx.execute(
+        "UPDATE job SET output_dir_action = ?, completion_directory_id = ?, updated = ? WHERE id = ?",
+        (action, directory_id, time.time(), job_id),
+    )
+
+
+def archive(cx: sqlite3.Connection, job_id: int) -> None:
+    """Put a job away: it and its tasks are archived, its datasets no longer attached (recorded)."""
+    now = time.time()
+    cx.execute("UPDATE job SET status = ?, updated = ? WHERE id = ?", (ARCHIVED, now, job_id))
+    cx.execute("UPDATE task SET status = ?, updated = ? WHERE job_id = ?", (ARCHIVED, now, job_id))
+    cx.execute("UPDATE job_directory SET selected = ? WHERE job_id = ?", (ARCHIVED, job_id))
+    cx.execute("DELETE FROM event WHERE job_id = ?", (job_id,))
 
 
 def get(cx: sqlite3.Connection, job_id: object) -> sqlite3.Row | None:
@@ -73,14 +110,16 @@ def listed(cx: sqlite3.Connection, project_id: int, wanted: dict[str, Any]) -> l
     ]
 
 
-def launch(cx: sqlite3.Connection, job_id: int, delay: float) -> None:
+def launch(cx: sqlite3.Connection, job_id: int, delay: float, member_id: int | None = None) -> None:
     """Make a draft active; its tasks follow later."""
     now = time.time()
     cx.execute("UPDATE job SET status = 'active', launched = ?, updated = ? WHERE id = ?", (now, now, job_id))
-    cx.execute("INSERT INTO event (due, job_id) VALUES (?, ?)", (now + delay, job_id))
+    cx.execute("INSERT INTO event (due, job_id, member_id) VALUES (?, ?, ?)", (now + delay, job_id, member_id))
 
 
-def add_files(cx: sqlite3.Connection, job: sqlite3.Row, file_ids: list[int], delay: float) -> None:
+def add_files(
+    cx: sqlite3.Connection, job: sqlite3.Row, file_ids: list[int], delay: float, member_id: int | None = None
+) -> None:
     """Link files to a job. Tasks follow later if it is active; a draft makes them when it is launched.
 
     What a complete job does with new files is not recorded; here it makes no tasks, the worse case for a client.
@@ -88,19 +127,19 @@ def add_files(cx: sqlite3.Connection, job: sqlite3.Row, file_ids: list[int], del
     cx.executemany("INSERT OR IGNORE INTO job_file VALUES (?, ?)", [(job["id"], each) for each in file_ids])
     if job["status"] == "active":
         cx.execute(
-            "INSERT INTO event (due, job_id, file_ids) VALUES (?, ?, ?)",
-            (time.time() + delay, job["id"], json.dumps(file_ids)),
+            "INSERT INTO event (due, job_id, file_ids, member_id) VALUES (?, ?, ?, ?)",
+            (time.time() + delay, job["id"], json.dumps(file_ids), member_id),
         )
 
 
 def file_arrived(cx: sqlite3.Connection, directory_id: int, file_id: int, job_id: int | None, delay: float) -> None:
-    """An import put a file into a dataset: active jobs that are in sync with it, and the packet's job, take it.
+    """An import put a file into a dataset: drafts and active jobs in sync with it, and the packet's job, take it.
 
     Whether a dataset attached to a complete job still makes tasks is not recorded; here it does not.
     """
     rows = cx.execute(
         "SELECT job.* FROM job LEFT JOIN job_directory ON job_id = job.id AND directory_id = ? AND selected = 'sync' "
-        "WHERE job.id = ? OR (status = 'active' AND directory_id IS NOT NULL)",
+        "WHERE job.id = ? OR (status IN ('draft', 'active') AND directory_id IS NOT NULL)",
         (directory_id, job_id),
     ).fetchall()
     for row in rows:
@@ -114,11 +153,13 @@ def make_tasks(cx: sqlite3.Connection, event: sqlite3.Row) -> None:
         wanted = json.loads(event["file_ids"]) if event["file_ids"] else _all_files(cx, job["id"])
         for file_id in wanted:
             now = time.time()
-            cx.execute(
+            made = cx.execute(
                 "INSERT OR IGNORE INTO task (job_id, project_id, file_id, directory_id, status, created, updated) "
-                "VALUES (?, ?, ?, ?, 'available', ?, ?)",
+                "VALUES (?, ?, ?, ?, 'available', ?, ?) RETURNING *",
                 (job["id"], job["project_id"], file_id, files.home(cx, file_id), now, now),
-            )
+            ).fetchone()
+            if made is not None:
+                hooks.task_changed(cx, "task_created", made, event["member_id"])
             cx.execute("UPDATE file SET ann_is_complete = 0 WHERE id = ? AND ann_is_complete IS NULL", (file_id,))
     cx.execute("DELETE FROM event WHERE id = ?", (event["id"],))
     complete_if_done(cx, event["job_id"])
@@ -134,169 +175,24 @@ def _all_files(cx: sqlite3.Connection, job_id: int) -> list[int]:
     return [row["file_id"] for row in rows]
 
 
-def complete_if_done(cx: sqlite3.Connection, job_id: int) -> None:
+def complete_if_done(cx: sqlite3.Connection, job_id: int, member_id: int | None = None) -> None:
     """A job whose every task is complete, and that waits for no more, is complete."""
-    cx.execute(
+    done = cx.execute(
         "UPDATE job SET status = 'complete', updated = ? WHERE id = ? AND status = 'active' "
         "AND EXISTS (SELECT 1 FROM task WHERE job_id = job.id) "
         "AND NOT EXISTS (SELECT 1 FROM task WHERE job_id = job.id AND status != 'complete') "
-        "AND NOT EXISTS (SELECT 1 FROM event WHERE job_id = job.id)",
+        "AND NOT EXISTS (SELECT 1 FROM event WHERE job_id = job.id) RETURNING *",
         (time.time(), job_id),
-    )
+    ).fetchone()
+    if done is not None:
+        hooks.job_completed(cx, done, member_id)
 
 
 def counts(cx: sqlite3.Connection, job_id: int) -> Counts:
-    """How far a job is."""
-    rows = cx.execute("SELECT status, count(*) AS n FROM task WHERE job_id = ? GROUP BY status", (job_id,))
+    """How far a job is; archived tasks do not count."""
+    rows = cx.execute(
+        "SELECT status, count(*) AS n FROM task WHERE job_id = ? AND status != ? GROUP BY status", (job_id, ARCHIVED)
+    )
     by_status: dict[str, int] = {row["status"]: row["n"] for row in rows}
     others = (by_status.get(status, 0) for status in ("complete", "in_progress", "in_review", "requires_changes"))
     return Counts(sum(by_status.values()), *others)
-
-
-def stat_reply(cx: sqlite3.Connection, job_id: int) -> dict[str, int]:
-    """The counts of a job, and how many instances people made at its tasks."""
-    tally = counts(cx, job_id)
-    drawn = cx.execute(
-        "SELECT count(*) AS n FROM instance JOIN task ON task.id = instance.task_id WHERE job_id = ?", (job_id,)
-    ).fetchone()
-    return {
-        "completed": tally.complete,
-        "in_progress": tally.in_progress,
-        "in_review": tally.in_review,
-        "instances_created": drawn["n"],
-        "requires_changes": tally.requires_changes,
-        "total": tally.total,
-    }
-
-
-def short_reply(row: sqlite3.Row) -> dict[str, Any]:
-    """A job as its creation answers."""
-    return {
-        "created_time": clock.http_date(row["created"]),
-        "id": row["id"],
-        "name": row["name"],
-        "status": row["status"],
-    }
-
-
-def task_job_reply(cx: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
-    """A job inside one of its tasks."""
-    return {
-        "allow_reviews": bool(row["allow_reviews"]),
-        "id": row["id"],
-        "is_pinned": False,
-        "label_schema": _schema_reply(cx, row),
-        "label_schema_id": row["schema_id"],
-        "name": row["name"],
-        "time_created": clock.http_date(row["created"]),
-        "type": row["type"],
-    }
-
-
-def info_reply(cx: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
-    """A job as ``builder/info`` shows it, with 37 fields."""
-    tally = counts(cx, row["id"])
-    draft = row["launched"] is None
-    empty = ("completion_directory_id", "default_userscript", "exam", "file_count", "guide", "interface_connection",
-             "interface_connection_id", "launch_datetime_deferred", "time_completed", "ui_schema", "ui_schema_id",
-             "user_to_job")  # fmt: skip
-    return {
-        **dict.fromkeys(empty),
-        "attached_directories_dict": _attached_reply(cx, row["id"]),
-        "external_mappings": [],
-        "file_count_statistic": None if draft else tally.total,
-        "id": row["id"],
-        "is_live": True,
-        "label_dict": _label_dict(cx, row),
-        "label_schema": _schema_reply(cx, row),
-        "label_schema_id": row["schema_id"],
-        "launch_attempt_log": {},
-        "launch_datetime": clock.http_date(row["launched"]),
-        "member_list_ids": json.loads(row["member_ids"]),
-        "name": row["name"],
-        "output_dir_action": "nothing",
-        "pending_initial_dir_sync": False,
-        "percent_completed": tally.complete / tally.total * 100 if tally.total else 0,
-        "pro_network": False,
-        "reviewer_list_ids": json.loads(row["reviewer_ids"]),
-        "share_type": row["share_type"],
-        "stat_count_complete": tally.complete,
-        "stat_count_tasks": tally.total,
-        "status": row["status"],
-        "tasks_remaining": tally.total - tally.complete,
-        "time_created": clock.http_date(row["created"]),
-        "type": row["type"],
-        "waiting_to_be_launched": False,
-    }
-
-
-def list_reply(cx: sqlite3.Connection, row: sqlite3.Row, *, with_tags: bool) -> dict[str, Any]:
-    """A job as ``job/list`` shows it, with 27 fields, and with its tags."""
-    tally = counts(cx, row["id"])
-    draft = row["launched"] is None
-    cached = {"from_cache": False, "regenerate_datetime": clock.iso(row["updated"])}
-    caches = {"attached_directories_dict": cached, "member_list_ids": {"from_cache": True}}
-    tags = {"tags": json.loads(row["tags"])} if with_tags else {}
-    return {
-        **tags,
-        "attached_directories_dict": _attached_reply(cx, row["id"]),
-        "cache_info": caches if draft else {**caches, "reviewer_list_ids": cached},
-        "completion_directory": {"id": None, "nickname": None},
-        "completion_directory_id": None,
-        "file_count_statistic": None if draft else tally.total,
-        "id": row["id"],
-        "instance_type": row["instance_type"],
-        "interface_connection": None,
-        "is_live": True,
-        "is_pinned": False,
-        "label_dict": _label_dict(cx, row),
-        "label_schema": _schema_reply(cx, row),
-        "label_schema_id": row["schema_id"],
-        "launch_datetime": clock.spaced(row["launched"]),
-        "member_list_ids": json.loads(row["member_ids"]),
-        "name": row["name"],
-        "output_dir_action": "nothing",
-        "share_type": row["share_type"],
-        "stat_count_available": None if draft else tally.total - tally.complete,
-        "stat_count_complete": tally.complete,
-        "stat_count_tasks": None if draft else tally.total,
-        "status": row["status"],
-        "time_completed": "None",
-        "time_created": clock.spaced(row["created"]),
-        "time_updated": clock.spaced(row["updated"]),
-        "type": row["type"],
-        "waiting_to_be_launched": False,
-    }
-
-
-def export_reply(cx: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
-    """A job inside an export."""
-    hidden = dict.fromkeys(("attached_directories_dict", "label_schema", "member_list_ids"))
-    return {**list_reply(cx, row, with_tags=False), **hidden}
-
-
-def _attached_reply(cx: sqlite3.Connection, job_id: int) -> dict[str, Any]:
-    rows = cx.execute(
-        "SELECT directory_id, nickname, selected FROM job_directory JOIN directory ON directory.id = directory_id "
-        "WHERE job_id = ? ORDER BY directory_id",
-        (job_id,),
-    )
-    return {"attached_directories_list": [dict(row) for row in rows]}
-
-
-def _label_dict(cx: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
-    if row["launched"] is None:
-        return {"label_file_colour_map": {}, "label_file_list_serialized": []}
-    return labels.label_dict(cx, row["project_id"], row["schema_id"])
-
-
-def _schema_reply(cx: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any] | None:
-    if row["schema_id"] is None:
-        return None
-    schema = labels.schema(cx, row["project_id"], row["schema_id"])
-    return None if schema is None else labels.schema_reply(schema)
-
-
-def incoming_reply(cx: sqlite3.Connection, project_id: int, directory_id: int | None) -> dict[str, Any] | None:
-    """The dataset from which a task's file came."""
-    return directories.named_reply(directories.get(cx, project_id, directory_id))
