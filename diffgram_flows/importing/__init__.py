@@ -9,7 +9,7 @@ server knows at most one file, and because intent and outcome of every packet ar
 stops the others: it is counted, and listed with its reason.
 """
 
-from diffgram_flows.importing.assigning import AssignReport, assign, refresh_tasks
+from diffgram_flows.importing.assigning import AssignReport, assign, refresh_jobs, refresh_tasks
 from diffgram_flows.importing.following import FollowReport, follow
 from diffgram_flows.importing.importer import ImportReport, import_new
 from diffgram_flows.importing.inspecting import inspect
@@ -34,6 +34,7 @@ __all__ = [
     "import_new",
     "inspect",
     "reconcile",
+    "refresh_jobs",
     "refresh_tasks",
     "scan",
     "send_chunk",

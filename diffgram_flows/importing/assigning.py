@@ -84,10 +84,15 @@ def refresh_tasks(client: DiffgramClient, ledger: Ledger, *, job_id: int | None 
     Raises:
         DiffgramError: The server does not answer.
     """
-    _refresh(client, ledger, _job_ids(ledger, job_id))
+    refresh_jobs(client, ledger, _job_ids(ledger, job_id))
 
 
-def _refresh(client: DiffgramClient, ledger: Ledger, job_ids: Collection[int]) -> None:
+def refresh_jobs(client: DiffgramClient, ledger: Ledger, job_ids: Collection[int]) -> None:
+    """Take over the state of the tasks of these jobs, whoever opened them.
+
+    Raises:
+        DiffgramError: The server does not answer.
+    """
     known = ledger.work.tasks()
     for job_id in job_ids:
         counts = Counter(task.status for task in known if task.job_id == job_id)
@@ -199,4 +204,4 @@ def _wait(client: DiffgramClient, ledger: Ledger, job_id: int | None, ends_at: f
         if tasked == imported or time.monotonic() >= ends_at:
             return AssignReport(job_ids, len(tasked), len(imported) - len(tasked))
         time.sleep(_POLL)
-        _refresh(client, ledger, {job_ids[0], job_ids[-1]} if job_ids else ())
+        refresh_jobs(client, ledger, {job_ids[0], job_ids[-1]} if job_ids else ())

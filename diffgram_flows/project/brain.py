@@ -1,0 +1,193 @@
+"""A brain to work with: ask how far it is, show it images, draw what it sees."""
+
+from __future__ import annotations
+
+import time
+
+from PIL import Image
+
+from diffgram_flows.brains import Brain as LoadedBrain
+from diffgram_flows.brains import BrainRecord, Registry, draw_over
+from diffgram_flows.errors import BrainError, ImageRejected
+from diffgram_flows.models import BrainRef, LabelMap, Picture
+from diffgram_flows.project.context import Context
+from diffgram_flows.project.fetching import fetch_file, fetch_image
+from diffgram_flows.project.inference import Inference, inference_of
+from diffgram_flows.project.pictures import ImageLike, decoded_image, name_of, picture_source
+from diffgram_flows.project.training_run import TrainingRun
+from diffgram_flows.project.training_status import TrainingStatus
+
+_POLL = 0.2  # seconds
+
+
+class Brain:
+    """A brain of this work folder, trained or still being trained.
+
+    ``project.train.start`` and ``project.get_model`` give one. Loading it takes seconds and is done with the first
+    image; after that an image takes milliseconds.
+    """
+
+    def __init__(
+        self, context: Context, name: str, *, record: BrainRecord | None = None, run: TrainingRun | None = None
+    ) -> None:
+        self.name = name
+        self._context = context
+        self._record = record
+        self._run = run
+        self._last: Inference | None = None
+
+    def __repr__(self) -> str:
+        return f"Brain({str(self._record.ref) if self._record else self.name!r})"
+
+    @property
+    def version(self) -> int:
+        """Its version.
+
+        Raises:
+            BrainError: It is still being trained, or its training failed.
+        """
+        return self._ready().ref.version
+
+    @property
+    def labels(self) -> LabelMap:
+        """What it knows: label file ids and names.
+
+        Raises:
+            BrainError: It is still being trained, or its training failed.
+        """
+        return self._ready().manifest.label_map
+
+    def check_status(self) -> TrainingStatus:
+        """How far it is; asks no server.
+
+        A failed training is a status here, with its reason; :meth:`wait` raises it.
+        """
+        if self._run is not None:
+            return self._run.status()
+        record = self._ready()
+        test = record.manifest.metrics.get("test")
+        return TrainingStatus("ready", 100, str(record.ref), map50=round(test.map50, 4) if test else None)
+
+    def wait(self, timeout: float | None = None) -> TrainingStatus:
+        """Wait until it is ready.
+
+        Args:
+            timeout: Seconds; ``None`` waits as long as it takes. Afterwards the training goes on all the same.
+
+        Raises:
+            BrainError: The time is over.
+            DiffgramFlowsError: Why the training failed: ``NotEnoughData``, ``IncompleteExport``, ...
+        """
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while not (status := self.check_status()).done:
+            if ends_at is not None and time.monotonic() > ends_at:
+                raise BrainError(
+                    f"The brain {self.name!r} was not ready after {timeout:g} s (it is {status}).",
+                    cure="Wait again: its training goes on.",
+                )
+            time.sleep(_POLL)
+        if status.state == "failed":
+            raise status.as_error()
+        return status
+
+    def stop(self) -> None:
+        """End its training, if one was started here and is not done; the brain then has failed."""
+        if self._run is not None:
+            self._run.stop()
+
+    def predict_from_local(self, path: ImageLike, *, score_threshold: float | None = None) -> Inference:
+        """What it sees in an image on this machine; the same as :meth:`run`."""
+        return self.run(path, score_threshold=score_threshold)
+
+    def predict_from_url(self, url: str, *, score_threshold: float | None = None) -> Inference:
+        """What it sees in the image behind a URL, which is downloaded to this machine and kept nowhere.
+
+        Raises:
+            ImageRejected: The URL gives no image that can be used, or is not one of http or https.
+            BrainError: It is still being trained, or its training failed.
+        """
+        self._ready()
+        return self._look(fetch_image(url), "from the URL", score_threshold)
+
+    def predict_from_file(self, file_id: int, *, score_threshold: float | None = None) -> Inference:
+        """What it sees in a file of Diffgram, which is downloaded through its signed URL and kept nowhere.
+
+        Raises:
+            InvalidRequest: There is no such file.
+            ImageRejected: It is no image that can be used.
+            BrainError: It is still being trained, or its training failed.
+        """
+        self._ready()
+        return self._look(fetch_file(self._context.client, file_id), f"of file {file_id}", score_threshold)
+
+    def run(self, image: ImageLike, *, score_threshold: float | None = None) -> Inference:
+        """What it sees in an image.
+
+        Args:
+            image: A path, the bytes of an image file, a Pillow image as :func:`read_image` gives it (its pixels are
+                taken as they are, an EXIF orientation is not applied), or a uint8 array [height, width, 3] of red,
+                green and blue.
+            score_threshold: Things that it is less sure of are left out; ``None`` takes the threshold that saves
+                people most edits.
+
+        Raises:
+            ImageRejected: It is no image that can be used.
+            BrainError: It is still being trained, or its training failed.
+        """
+        return self._look(picture_source(image), name_of(image), score_threshold)
+
+    def visual(self, image: ImageLike, inference: Inference | None = None) -> Image.Image:
+        """Draw what it saw over what an image shows already, so that several brains can draw one after the other.
+
+        Args:
+            image: What was looked at, or what another brain's ``visual`` has made of it.
+            inference: What to draw; by default what this brain saw last.
+
+        Returns:
+            A new Pillow image.
+
+        Raises:
+            BrainError: It has not looked at anything yet.
+            ImageRejected: The image is not of the size of the one that was looked at.
+        """
+        seen = self._last if inference is None else inference  # one that saw nothing is false
+        if seen is None:
+            raise BrainError(
+                f"The brain {self.name!r} has not looked at an image yet.", cure="Call brain.run(image) first."
+            )
+        shown = decoded_image(image)
+        if shown.size != (seen.width, seen.height):
+            raise ImageRejected(
+                f"The image to draw on has {shown.width} x {shown.height} pixels, the brain {self.name!r} last saw one "
+                f"of {seen.width} x {seen.height}.",
+                cure="Give the image that it looked at, or the inference that belongs to this one.",
+            )
+        return draw_over(shown, [instance.box for instance in seen.instances], self.labels)
+
+    def _look(self, source: ImageLike, name: str, score_threshold: float | None) -> Inference:
+        record = self._ready()
+        picture = Picture(name, picture_source(source))
+        (seen,) = LoadedBrain.load(record).predict([picture], score_threshold=score_threshold)
+        if seen.error:
+            raise ImageRejected(seen.error, cure="")
+        manifest = record.manifest
+        self._last = inference_of(seen, brain=str(record.ref), method=manifest.method, label_map=manifest.label_map)
+        return self._last
+
+    def _ready(self) -> BrainRecord:
+        """The version that it is.
+
+        Raises:
+            BrainError: It is still being trained.
+            DiffgramFlowsError: Why its training failed.
+        """
+        if self._record is None:
+            status = self.check_status()
+            if status.state == "failed":
+                raise status.as_error()
+            if not status.done:
+                raise BrainError(
+                    f"The brain {self.name!r} is not ready: it is {status}.", cure="Call brain.wait() first."
+                )
+            self._record = Registry(self._context.brains).get(BrainRef.parse(status.brain))
+        return self._record

@@ -1,0 +1,118 @@
+"""``project.train``: from what people finished to a brain, while the script goes on."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from diffgram_flows.brains import Registry, TrainingOptions, find_method
+from diffgram_flows.datasets import SnapshotOptions
+from diffgram_flows.errors import BrainNotFound, ConfigurationError
+from diffgram_flows.project.brain import Brain
+from diffgram_flows.project.context import Context, DirectoryLike, Ref, id_of
+from diffgram_flows.project.training_run import TrainingRun
+from diffgram_flows.project.training_steps import Order
+
+
+class Train:
+    """Trainings. They happen on this machine; a Diffgram server has no way to train (contract section 14).
+
+    Args:
+        context: The project.
+        client_id, client_secret: For the process that trains.
+    """
+
+    def __init__(self, context: Context, client_id: str, client_secret: str) -> None:
+        self._context = context
+        self._client_id = client_id
+        self._client_secret = client_secret
+
+    def start(
+        self,
+        name: str,
+        *,
+        method: str = "object_detection",
+        directory: DirectoryLike | None = None,
+        job: Ref | None = None,
+        from_champion: bool = True,
+        validation_share: float = 0.1,
+        test_share: float = 0.2,
+        **options: Any,
+    ) -> Brain:
+        """Export what people finished, train, judge, and promote what is better; returns at once.
+
+        A process of its own does it. It ends with this one, which at its own end waits for it.
+
+        Args:
+            name: The brain; training it again makes its next version.
+            method: How it learns.
+            directory: The dataset whose finished files it learns from: those whose tasks are all complete. By
+                default the job's dataset if there is just one, else the project's default one.
+            job: The job whose tasks are looked at; by default all jobs of the project.
+            from_champion: Whether it starts from the weights of the version in use, if there is one.
+            validation_share: Which part of the images chooses the score threshold.
+            test_share: Which part judges, and is never learned from.
+            **options: Fields of :class:`~diffgram_flows.brains.TrainingOptions`: ``steps``, ``image_size``, ``seed``,
+                ``batch_size``, ``learning_rate``, ``augmentation``, ...
+
+        Returns:
+            The brain, which tells how far it is.
+
+        Raises:
+            ConfigurationError: A setting is unknown or wrong, or the dataset does not exist.
+            Busy: It is being trained already.
+        """
+        find_method(method)
+        Registry(self._context.brains).versions(name)  # refuses a name that no folder can have
+        SnapshotOptions(val=validation_share, test=test_share)
+        _check(options)
+        client = self._context.client
+        order = Order(
+            url=client.url,
+            project=client.project,
+            client_id=self._client_id,
+            client_secret=self._client_secret,
+            workdir=str(self._context.workdir.expanduser().resolve()),
+            name=name,
+            method=method,
+            directory_id=self._directory_id(directory, job),
+            job_id=None if job is None else id_of(job),
+            schema_id=self._context.schema_id(),
+            from_champion=from_champion,
+            options=options,
+            validation_share=validation_share,
+            test_share=test_share,
+        )
+        return Brain(self._context, name, run=TrainingRun.start(order))
+
+    def get(self, name: str) -> Brain:
+        """The brain of the newest training of this name, also of one that another process has started.
+
+        Raises:
+            BrainNotFound: None was started on this work folder.
+        """
+        run = TrainingRun.find(self._context.workdir, name)
+        if run is None:
+            raise BrainNotFound(
+                f"No training of {name!r} was started on {self._context.workdir}.",
+                cure="Start one with project.train.start, or take a trained brain with project.get_model.",
+            )
+        return Brain(self._context, name, run=run)
+
+    def _directory_id(self, directory: DirectoryLike | None, job: Ref | None) -> int:
+        if directory is None and job is not None:
+            attached = self._context.client.job_info(id_of(job)).directories
+            if len(attached) == 1:
+                return attached[0].directory_id
+        return self._context.directory_id(directory)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse here what would fail in the other process."""
+    known = [field.name for field in fields(TrainingOptions)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ConfigurationError(
+            f"The training has no option {', '.join(map(repr, unknown))}.", cure=f"There are {', '.join(known)}."
+        )
+    TrainingOptions(**options)

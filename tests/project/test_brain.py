@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffgram_flows import Project, read_image
+from diffgram_flows.brains import BrainRecord
+from diffgram_flows.brains.drawing import colour_of
+from diffgram_flows.errors import (
+    BrainError,
+    BrainNotFound,
+    ConfigurationError,
+    ImageRejected,
+    InvalidRequest,
+    NoChampion,
+)
+from diffgram_flows.models import Sample, Snapshot
+from diffgram_flows.project import Brain, Directory, Inference, fetching
+
+Promote = Callable[[BrainRecord, str], None]
+
+
+@pytest.fixture
+def brain(project: Project, learned: BrainRecord, promote: Promote) -> Brain:
+    promote(learned, "colours")
+    return project.get_model()
+
+
+@pytest.fixture
+def sample(snapshot: Snapshot) -> Sample:
+    return snapshot.split("train")[0]
+
+
+class _Site(BaseHTTPRequestHandler):
+    """A web site: an image, redirects to it and away, and pages that are no image."""
+
+    def do_GET(self) -> None:
+        content: bytes = self.server.content  # type: ignore[attr-defined]
+        asked.append((self.path, self.headers.get("Authorization", "")))
+        place = self.path.partition("?")[0]
+        targets = {"/moved": "/image.png", "/loop": "/loop", "/file": "file:///etc/passwd"}
+        self.send_response(302 if place in targets else 404 if place == "/none" else 200)
+        if place in targets:
+            self.send_header("Location", targets[place])
+        self.end_headers()
+        if place == "/image.png":
+            self.wfile.write(content)
+        if place == "/endless":
+            self.wfile.write(bytes(50_000))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+asked: list[tuple[str, str]] = []
+
+
+@pytest.fixture
+def site(sample: Sample) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
+        server.content = sample.path.read_bytes()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked.clear()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def jpeg(path: Path) -> bytes:
+    content = io.BytesIO()
+    with Image.open(path) as image:
+        image.save(content, "JPEG", quality=95)
+    return content.getvalue()
+
+
+def test_what_it_sees(brain: Brain, sample: Sample) -> None:
+    seen = brain.run(sample.path)
+    assert (seen.brain, seen.method, seen.width, seen.height) == ("colours@1", "object_detection", 96, 96)
+    assert len(seen) == len(sample.boxes)
+    names = {70: "red", 40: "blue"}
+    for instance in seen:
+        truth = max(sample.boxes, key=instance.box.iou)
+        assert truth.iou(instance.box) > 0.6
+        assert instance.label == names[truth.label_file_id]
+        assert 0 < instance.score <= 1
+    assert brain.run(sample.path, score_threshold=1.0).instances == ()
+    assert (brain.version, brain.labels.names, repr(brain)) == (1, ("red", "blue"), "Brain('colours@1')")
+    assert brain.check_status().state == "ready"
+    assert brain.wait(1).brain == "colours@1"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(str, id="path as text"),
+        pytest.param(Path.read_bytes, id="bytes"),
+        pytest.param(read_image, id="decoded once"),
+        pytest.param(lambda path: np.asarray(read_image(path)), id="array"),
+        pytest.param(lambda path: np.asarray(read_image(path).convert("RGBA")), id="array with alpha"),
+        pytest.param(lambda path: read_image(path.read_bytes()), id="decoded bytes"),
+    ],
+)
+def test_every_form_of_an_image_is_seen_alike(brain: Brain, sample: Sample, form: Callable[[Path], bytes]) -> None:
+    assert brain.run(form(sample.path)) == brain.predict_from_local(sample.path)
+
+
+@pytest.mark.parametrize("width", range(93, 97))
+def test_odd_widths_of_decoded_images(brain: Brain, sample: Sample, tmp_path: Path, width: int) -> None:
+    image = read_image(sample.path).crop((0, 0, width, 96))
+    image.save(tmp_path / "odd.png")
+    assert brain.run(image) == brain.run(tmp_path / "odd.png")
+
+
+def test_an_image_on_its_side_is_read_upright(sample: Sample, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    read_image(sample.path).resize((60, 40)).save(tmp_path / "side.jpg", exif=exif)
+    assert read_image(tmp_path / "side.jpg").size == (40, 60)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        pytest.param(np.zeros((4, 4, 3)), r"float64 array of the shape \[4, 4, 3\].*uint8", id="floats"),
+        pytest.param(np.zeros((4, 4, 2), np.uint8), r"shape \[4, 4, 2\]", id="two channels"),
+        pytest.param(3, "a int.*Give a path", id="number"),
+        pytest.param(b"hello", "in memory is not an image", id="text"),
+        pytest.param("/nowhere/cat.jpg", r"cat\.jpg cannot be read", id="missing"),
+        pytest.param("https://example.com/cat.jpg?s=1", r"A URL.*predict_from_url", id="url"),
+    ],
+)
+def test_what_is_no_image_is_refused(brain: Brain, image: bytes, said: str) -> None:
+    with pytest.raises(ImageRejected, match=said):
+        brain.run(image)
+
+
+def test_a_damaged_image_is_refused(brain: Brain, sample: Sample) -> None:
+    with pytest.raises(ImageRejected, match="in memory is damaged"):
+        brain.run(sample.path.read_bytes()[:2000])
+    with pytest.raises(ImageRejected, match="in memory is damaged"):
+        read_image(sample.path.read_bytes()[:2000])
+
+
+def test_an_image_behind_a_url(brain: Brain, sample: Sample, site: str) -> None:
+    assert brain.predict_from_url(f"{site}/image.png") == brain.run(sample.path)
+    assert brain.predict_from_url(f"{site}/moved?signature=secret") == brain.run(sample.path)
+    assert {credential for _, credential in asked} == {""}
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        pytest.param("/none?signature=secret", "answers 404", id="404"),
+        pytest.param("/loop", "redirects more than 5 times", id="loop"),
+        pytest.param("/file", "redirects to, no URL of http", id="to a file"),
+        pytest.param("/endless", "more than 0 MiB", id="too large"),
+        pytest.param("/page", "from the URL is not an image", id="no image"),
+    ],
+)
+def test_urls_that_give_no_image(
+    brain: Brain, site: str, place: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "MAX_BYTES", 30_000)
+    with pytest.raises(ImageRejected, match=said) as caught:
+        brain.predict_from_url(site + place)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/a.jpg", "cat.jpg", "http://[bad"])
+def test_only_http_and_https(brain: Brain, url: str) -> None:
+    with pytest.raises(ImageRejected, match="no URL of http or https"):
+        brain.predict_from_url(url)
+
+
+def test_nobody_at_the_url(brain: Brain) -> None:
+    with pytest.raises(ImageRejected, match=r"cannot be fetched \(ConnectionError\)"):
+        brain.predict_from_url("http://127.0.0.1:9/cat.jpg?signature=secret")
+
+
+def test_a_file_of_diffgram(brain: Brain, project: Project, directory: Directory, sample: Sample) -> None:
+    file = project.file.from_local(sample.path, directory=directory)
+    seen = brain.predict_from_file(file.id)
+    assert seen == brain.run(sample.path)
+    project.client.ensure_labels(project.schema.default().id, ["red", "blue"])
+    with pytest.raises(InvalidRequest):
+        brain.predict_from_file(99_999)
+
+
+def test_two_brains_draw_over_one_image(
+    project: Project, learned: BrainRecord, promote: Promote, sample: Sample, tmp_path: Path
+) -> None:
+    promote(learned, "page")
+    promote(learned, "graphs")
+    page, graphs = project.get_model("page"), project.get_model("graphs")
+    image = read_image(sample.path)
+    clean = image.copy()
+    assert page.run(image).instances == graphs.run(image).instances
+    once = page.visual(image)
+    twice = graphs.visual(once)
+    assert image.tobytes() == clean.tobytes()
+    assert (twice.size, once.tobytes() != image.tobytes()) == (image.size, True)
+    shown = {colour for _, colour in twice.getcolors(2**20) or []}
+    assert {colour_of(box.label_file_id) for box in sample.boxes} <= shown
+    assert page.visual(image, Inference("a@1", "x", 96, 96, ())).tobytes() == image.tobytes()
+    assert page.visual(sample.path).size == (96, 96)
+
+
+def test_drawing_needs_the_image_that_was_looked_at(brain: Brain, sample: Sample) -> None:
+    with pytest.raises(BrainError, match=r"not looked at an image yet\. Call brain\.run"):
+        brain.visual(sample.path)
+    brain.run(sample.path)
+    with pytest.raises(ImageRejected, match=r"50 x 40 pixels.* last saw one of 96 x 96"):
+        brain.visual(Image.new("RGB", (50, 40)))
+
+
+def test_what_it_sees_goes_to_diffgram(brain: Brain, project: Project, directory: Directory, sample: Sample) -> None:
+    seen = brain.run(sample.path)
+    labels = project.label.new("red", "blue")
+    instances = [
+        {**instance, "label_file_id": labels[one.label]}
+        for one, instance in zip(seen, seen.as_instances(), strict=True)
+    ]
+    file = project.file.from_local(sample.path, directory=directory, instances=instances)
+    stored = file.annotations().instances
+    assert [(one.machine_made, one.label_name) for one in stored] == [(True, one.label) for one in seen]
+
+
+def test_which_brain_is_meant(project: Project, learned: BrainRecord, promote: Promote) -> None:
+    with pytest.raises(BrainNotFound, match=r"There is no brain in .*project\.train\.start"):
+        project.get_model()
+    promote(learned, "page")
+    assert project.get_model().name == "page"
+    assert project.get_model("page", version=1).version == 1
+    promote(learned, "graphs")
+    with pytest.raises(BrainNotFound, match=r"There are 2 brains in .*: graphs, page\. Name the one"):
+        project.get_model()
+    with pytest.raises(BrainNotFound, match=r"no brain 'pag' .*graphs, page"):
+        project.get_model("pag")
+    with pytest.raises(BrainNotFound, match="no brain page@7"):
+        project.get_model("page", version=7)
+    with pytest.raises(ConfigurationError, match="no service yet"):
+        project.get_model("page", local=False)
+
+
+def test_a_brain_that_was_never_promoted(project: Project, learned: BrainRecord, promote: Promote) -> None:
+    promote(learned, "page")
+    (project.workdir / "brains" / "page" / "champion.json").unlink()
+    with pytest.raises(NoChampion, match=r"promoted yet.*version=1"):
+        project.get_model("page")
+    assert project.get_model("page", version=1).version == 1
