@@ -22,13 +22,14 @@ def main() -> None:
     arguments = parser.parse_args()
     store, prefix = open_store(arguments.bucket)
     with store, Project.from_environment() as project:
+        found = store.iter_objects(prefix)
+        images = [stored for stored in found if PurePosixPath(stored.key).suffix.lower() in SUFFIXES]
         job = project.job.new(arguments.job)
         print(f"job {job.id}: {job.name}")
-        queued = [
-            project.file.from_url(store.lease(stored, timedelta(hours=arguments.hours)).url, job=job)
-            for stored in store.iter_objects(prefix)
-            if PurePosixPath(stored.key).suffix.lower() in SUFFIXES
-        ]
+        queued = []
+        for image in images:
+            lease = store.lease(image, timedelta(hours=arguments.hours))
+            queued.append(project.file.from_url(lease.url, job=job))
         report = project.input.wait(queued)
         print(f"{len(report.files)} files imported, {len(report.failures)} failed, {len(report.waiting)} on their way")
         for failure in report.failures:

@@ -146,7 +146,8 @@ def _draw_boxes(
         name = name_of.get(box.label_file_id, f"label {box.label_file_id}")
         shade = colour(box.label_file_id)
         _draw_box(canvas, box, scale, shade)
-        _draw_label(canvas, box, scale, shade, name if box.score is None else f"{name} {box.score:.0%}", font)
+        text = name if box.score is None else f"{name} {box.score:.0%}"
+        _draw_label(canvas, box, scale, shade, text, font, image.width)
 
 
 def _font(image: Image.Image) -> Font:
@@ -176,11 +177,12 @@ def _draw_label(
     colour: Colour,
     text: str,
     font: Font,
+    room: int,
 ) -> None:
-    """Above the box where there is room, else inside it."""
+    """Above the box where there is room, else inside it; moved to the left where it would leave the image."""
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, bottom - top + 6
-    x = max(0, round(box.x_min * scale))
+    x = max(0, min(round(box.x_min * scale), room - width))
     y = round(box.y_min * scale) - height
     y = y if y >= 0 else round(box.y_min * scale) + 2
     canvas.rectangle((x, y, x + width, y + height), fill=colour)

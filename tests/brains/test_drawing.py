@@ -89,6 +89,13 @@ def test_brains_draw_one_over_the_other() -> None:
     assert [colour_of(6) in colours for colours in shown] == [False, True]
 
 
+def test_a_label_stays_in_the_image() -> None:
+    labels = LabelMap(((5, "page"),))
+    left, right = (draw_over(Image.new("RGB", (200, 100)), [Box(5, x, 40, x + 20, 90, 0.5)], labels) for x in (10, 178))
+    drawn = [image.crop((0, 0, 200, 39)).getcolors() or [] for image in (left, right)]
+    assert sorted(drawn[0]) == sorted(drawn[1])
+
+
 @pytest.mark.parametrize(
     "action",
     [
