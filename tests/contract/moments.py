@@ -154,8 +154,8 @@ def _removals() -> tuple[Removal, ...]:
         reply = each.response.get("json")
         if not isinstance(reply, dict):
             continue
-        for removed in reply.get("deleted_instances") or ():
-            found.append(Removal(during(each), ("UPDATE instance SET soft_delete = 1 WHERE id = ?", (removed,))))
+        gone = "UPDATE instance SET soft_delete = 1 WHERE id = ?"
+        found += [Removal(during(each), (gone, (removed,))) for removed in reply.get("deleted_instances") or ()]
         file = reply.get("file_serialized")
         if file:
             shown = [instance["id"] for instance in file["instance_list"]]

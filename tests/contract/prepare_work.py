@@ -138,3 +138,10 @@ def _fill(stage: Stage, directory_id: int, file_ids: list[int]) -> None:
             1000 + file_id,
         )
         stage.execute("INSERT OR IGNORE INTO placement VALUES (?, ?)", directory_id, file_id)
+
+
+def state_before_the_sdk(stage: Stage) -> None:
+    """What the server held when the official SDK came."""
+    an_export_archived(stage)
+    the_default_dataset_full(stage)
+    dataset_2_full(stage)
