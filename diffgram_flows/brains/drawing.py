@@ -182,7 +182,7 @@ def _draw_label(
     """Above the box where there is room, else inside it; moved to the left where it would leave the image."""
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, bottom - top + 6
-    x = max(0, min(round(box.x_min * scale), room - width))
+    x = max(0, min(round(box.x_min * scale), room - 1 - width))
     y = round(box.y_min * scale) - height
     y = y if y >= 0 else round(box.y_min * scale) + 2
     canvas.rectangle((x, y, x + width, y + height), fill=colour)
