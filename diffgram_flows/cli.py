@@ -32,6 +32,11 @@ app = App(
     help="Turn a self-hosted Diffgram into an import - train - update cycle.",
     help_epilogue=__doc__.split("\n\n", 1)[1],
 )
+app.command(  # imported when it is asked for
+    "diffgram_flows.cli_sandbox:app",
+    name="sandbox",
+    help="A stand-in for Diffgram on this machine, with a web page to look into it.",
+)
 console = Console()
 errors = Console(stderr=True)
 

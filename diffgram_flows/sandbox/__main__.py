@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.sandbox.server import main
 
 if __name__ == "__main__":
     try:
-        main()
+        with suppress(KeyboardInterrupt):  # the way to stop it; everything is closed by then
+            main()
     except ConfigurationError as error:
         sys.exit(str(error))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import escape
 
 from fastapi import FastAPI, Request
+from starlette.datastructures import URL, Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from diffgram_flows.sandbox.core import Sandbox
+from diffgram_flows.sandbox.faults import FaultMiddleware, FaultPlan, SlowImagesMiddleware, drain
 from diffgram_flows.sandbox.ratelimit import RateLimiter, RateLimitMiddleware
 from diffgram_flows.sandbox.replies import BAD_GATEWAY, METHOD_NOT_ALLOWED, NOT_FOUND, JsonReply, ReplyError
 from diffgram_flows.sandbox.routes import ROUTERS
+from diffgram_flows.sandbox.settings import SandboxSettings
 
 WALRUS = "/api/walrus/"
 BODY_LIMIT, WALRUS_BODY_LIMIT = 50 * 1024 * 1024, 250 * 1024 * 1024
@@ -45,7 +49,39 @@ def create_app(sandbox: Sandbox) -> FastAPI:
     app.add_middleware(BodyLimitMiddleware)
     if sandbox.settings.rate_limits:
         app.add_middleware(RateLimitMiddleware, limiter=RateLimiter())
+    if sandbox.settings.require_https:
+        app.add_middleware(HttpsMiddleware)
+    _add_troubles(app, sandbox.settings)
     return app
+
+
+def _add_troubles(app: FastAPI, settings: SandboxSettings) -> None:
+    if settings.download_delay:
+        app.add_middleware(SlowImagesMiddleware, delay=settings.download_delay)
+    if settings.fault_rate:
+        app.add_middleware(FaultMiddleware, plan=FaultPlan(settings), delay=settings.fault_delay)
+
+
+class HttpsMiddleware:
+    """Sends who comes by plain http elsewhere, whatever the request (recorded as ``plain_http_redirect``)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or Headers(scope=scope).get("x-forwarded-proto") == "https":
+            await self._app(scope, receive, send)
+            return
+        target = str(URL(scope=scope).replace(scheme="https"))
+        await drain(receive)
+        page = f"""<!doctype html>
+<html lang=en>
+<title>Redirecting...</title>
+<h1>Redirecting...</h1>
+<p>You should be redirected automatically to the target URL: <a href="{escape(target)}">{escape(target)}</a>. If not, \
+click the link.
+"""
+        await Response(page, 302, {"Location": target}, media_type="text/html")(scope, receive, send)
 
 
 class BodyLimitMiddleware:
@@ -58,11 +94,8 @@ class BodyLimitMiddleware:
         if scope["type"] != "http" or _announced(scope) <= _limit(scope["path"]):
             await self._app(scope, receive, send)
             return
-        more = True
-        while more:  # a client that still sends would not see the reply
-            message = await receive()
-            more = message["type"] == "http.request" and message.get("more_body", False)
-        await Response(BAD_GATEWAY, 502, media_type="text/html")(scope, receive, send)
+        await drain(receive)
+        await Response(BAD_GATEWAY, 502, {"Content-Type": "text/html"})(scope, receive, send)
 
 
 def _announced(scope: Scope) -> int:

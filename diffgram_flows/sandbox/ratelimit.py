@@ -36,7 +36,13 @@ RULES = (
     _rule(f"{PROJECT}/input/update", (300, DAY)),
     _rule("/api/v1/job/[^/]+/builder/info", (300, DAY)),
     _rule("/api/v1/task", (1, SECOND), (50, MINUTE), (500, DAY)),
+    _rule(f"{PROJECT}/attribute/group/new", (10, DAY)),
+    _rule(f"{PROJECT}/job/dir/attach", (20, DAY)),
+    _rule("/api/v1/job/cancel", (10, DAY)),
     _rule(f"{PROJECT}/export/to_file", (1000, MINUTE)),
+    _rule(f"{PROJECT}/directory/update", (100, DAY)),
+    _rule(f"{PROJECT}/actions/workflow/[^/]+/action", (20, DAY)),
+    _rule(f"{PROJECT}/actions/[0-9]+", (20, DAY)),
     _rule("/api/project/new", (25, DAY)),
     _rule("/api/user/login", (40, HOUR), (120, DAY)),
     _rule("/api/.*", (10_000, SECOND)),
@@ -94,6 +100,17 @@ class RateLimiter:
         return Verdict(limit, key[2], max(0, limit - window.calls), window.ends, window.calls > limit)
 
 
+def limit_of(path: str) -> tuple[int, int]:
+    """The shortest window of an endpoint, as calls and seconds."""
+    return next((rule for rule in RULES if rule.path.fullmatch(path)), RULES[-1]).windows[0]
+
+
+def too_many(verdict: Verdict) -> JsonReply:
+    """The recorded 429."""
+    text = f"429 Too Many Requests: {verdict.limit} per 1 {UNITS[verdict.seconds]}"
+    return JsonReply({"error": text}, 429, headers=verdict.headers())
+
+
 class RateLimitMiddleware:
     """Answers 429 to what is too much, before anything else looks at the request."""
 
@@ -107,9 +124,7 @@ class RateLimitMiddleware:
         if verdict is None:
             await self._app(scope, receive, send)
         elif verdict.exceeded:
-            text = f"429 Too Many Requests: {verdict.limit} per 1 {UNITS[verdict.seconds]}"
-            reply = JsonReply({"error": text}, 429, headers=verdict.headers())
-            await reply(scope, receive, send)
+            await too_many(verdict)(scope, receive, send)
         else:
             await self._app(scope, receive, _with_headers(send, verdict))
 

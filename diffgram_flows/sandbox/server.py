@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,17 +39,22 @@ class ReachableTransport(HttpToolsProtocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Writes one line of JSON, the keys, to standard output once requests are accepted."""
+def write_keys(keys: Keys) -> None:
+    """Tell a parent process: one line of JSON on standard output."""
+    sys.stdout.buffer.write(orjson.dumps(asdict(keys), option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
 
-    def __init__(self, config: uvicorn.Config, keys: Keys) -> None:
+
+class _AnnouncingServer(uvicorn.Server):
+    """Tells the keys once requests are accepted."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self._keys = keys
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        sys.stdout.buffer.write(orjson.dumps(asdict(self._keys), option=orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.buffer.flush()
+        self._announce()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,13 +72,27 @@ def main(arguments: list[str] | None = None) -> None:
     serve(parsed.data, SandboxSettings.from_arguments(parsed), parsed.port, parsed.exit_with_parent)
 
 
-def serve(folder: Path, settings: SandboxSettings, port: int = 0, exit_with_parent: bool = False) -> None:
+def serve(
+    folder: Path,
+    settings: SandboxSettings,
+    port: int = 0,
+    exit_with_parent: bool = False,
+    *,
+    announce: Callable[[Keys], None] = write_keys,
+) -> None:
     """Serve a data folder until SIGINT, SIGTERM or, if so wished, the end of standard input.
 
+    Args:
+        folder: The state; made if it is missing.
+        settings: How the server behaves.
+        port: 0 for that of the last time or any free one.
+        exit_with_parent: Stop when standard input is closed.
+        announce: Told the keys once requests are accepted.
+
     Raises:
-        ConfigurationError: Another server uses the folder, or the wanted port is taken.
+        ConfigurationError: The folder is not writable or used by another server, or the port cannot be listened on.
+        KeyboardInterrupt: It was stopped by SIGINT; everything is closed by then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder), _listening(folder, port) as listener:
         sandbox = Sandbox.open(folder, settings)
         keys = replace(bootstrap(sandbox.database, folder), url=f"http://{HOST}:{listener.getsockname()[1]}")
@@ -89,7 +108,7 @@ def serve(folder: Path, settings: SandboxSettings, port: int = 0, exit_with_pare
             timeout_keep_alive=75,  # that of the proxy in front of the recorded server
             timeout_graceful_shutdown=5,
         )
-        server = _AnnouncingServer(config, keys)
+        server = _AnnouncingServer(config, lambda: announce(keys))
         if exit_with_parent:
             threading.Thread(target=_watch_parent, args=(server,), daemon=True).start()
         server.run(sockets=[listener])
@@ -106,7 +125,14 @@ def _watch_parent(server: uvicorn.Server) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("a") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The sandbox cannot write to its data folder {folder}: {error.strerror}.", cure="Choose another folder."
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -124,10 +150,11 @@ def _listening(folder: Path, port: int) -> Iterator[socket.socket]:
         wanted = port or _last_port(folder)
         try:
             listener.bind((HOST, wanted))
-        except OSError as error:
-            if port or error.errno != errno.EADDRINUSE:
+        except (OSError, OverflowError) as error:
+            if port or getattr(error, "errno", None) != errno.EADDRINUSE:
+                reason = getattr(error, "strerror", None) or "ports are numbers up to 65535"
                 raise ConfigurationError(
-                    f"The sandbox cannot listen on port {wanted}: {error.strerror}.", cure="Choose another port, or 0."
+                    f"The sandbox cannot listen on port {wanted}: {reason}.", cure="Choose another port, or 0."
                 ) from error
             listener.bind((HOST, 0))
         yield listener

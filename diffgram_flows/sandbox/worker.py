@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from diffgram_flows.sandbox import ingest
 from diffgram_flows.sandbox.database import Database
+from diffgram_flows.sandbox.faults import CpuGate, dies
 from diffgram_flows.sandbox.ingest import IngestError, Target
 from diffgram_flows.sandbox.media import MediaStore
 from diffgram_flows.sandbox.settings import SandboxSettings
@@ -25,6 +26,10 @@ _logger = logging.getLogger(__name__)
 
 class _AbandonedError(Exception):
     """The attempt is over without an outcome of its own: retried, archived, or the worker "died"."""
+
+
+class _DeadError(Exception):
+    """The worker dies of this attempt, whose row stays in "processing" (contract section 6)."""
 
 
 class ImportWorkers:
@@ -46,10 +51,9 @@ class ImportWorkers:
         self._on_file = on_file
         self._queued = threading.Event()
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"import-{number}", daemon=True)
-            for number in range(settings.import_workers)
-        ]
+        self._gate = CpuGate.of(settings)
+        self._threads_lock = threading.Lock()
+        self._threads = [self._new_thread(number) for number in range(settings.import_workers)]
 
     def start(self) -> None:
         """Declare lost what a previous process was working on, then start."""
@@ -66,11 +70,27 @@ class ImportWorkers:
         """Finish what is being worked on, and stop."""
         self._stopping.set()
         self._queued.set()
-        for thread in self._threads:
+        with self._threads_lock:  # from here on no dead thread is replaced
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(patience)
+
+    def _new_thread(self, number: int) -> threading.Thread:
+        return threading.Thread(target=self._live, args=(number,), name=f"import-{number}", daemon=True)
+
+    def _live(self, number: int) -> None:
+        try:
+            self._run()
+        except _DeadError:
+            with self._threads_lock:
+                if not self._stopping.is_set():
+                    self._threads[number] = self._new_thread(number)
+                    self._threads[number].start()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            if self._stopping.wait(self._gate.closed_for()):
+                return
             self._queued.clear()  # before looking: what is queued from here on sets it again
             with self._database.write() as cx:
                 row = inputs.claim(cx)
@@ -81,15 +101,17 @@ class ImportWorkers:
                 self._work(row)
             except _AbandonedError:
                 continue
+            except _DeadError:
+                raise
             except Exception:  # a thread must outlive any import; the row stays in "processing", as recorded
                 _logger.exception("Import %s crashed its worker.", row["id"])
 
     def _work(self, row: sqlite3.Row) -> None:
         self._advance(row, "processing")
-        if self._stopping.wait(self._settings.import_delay):
-            with self._database.write() as cx:
-                inputs.put_back(cx, row)
+        if not self._waited(row, self._settings.import_delay):
             return
+        if dies(self._settings, row["id"], row["retry_count"]):
+            raise _DeadError
         sent = json.loads(row["instance_list"]) if row["instance_list"] else None
         try:
             if row["mode"] in inputs.UPDATES and row["file_id"] is not None:
@@ -98,6 +120,14 @@ class ImportWorkers:
                 self._import(row, sent)
         except IngestError as end:
             self._finish(row, end.outcome, sent)
+
+    def _waited(self, row: sqlite3.Row, seconds: float) -> bool:
+        """Wait; False if the server stops meanwhile, and the import is back in the queue."""
+        if not seconds or not self._stopping.wait(seconds):
+            return True
+        with self._database.write() as cx:
+            inputs.put_back(cx, row)
+        return False
 
     def _import(self, row: sqlite3.Row, sent: list[Any] | None) -> None:
         name = _file_name(row)
@@ -109,6 +139,8 @@ class ImportWorkers:
             picture = ingest.measure(data, name, self._settings)
         except IngestError as end:
             raise _named(end, name) from end
+        if not self._waited(row, self._settings.download_delay):
+            return
         received = self._media.receive(data)
         target = Target(project, row["directory_id"], row["job_id"])
         try:
