@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
@@ -46,10 +48,11 @@ def worker(environment: dict[str, str]) -> Iterator[None]:
 class background:  # noqa: N801 - reads as a verb
     """A command of the README that runs until it is stopped."""
 
-    def __init__(self, command: str, environment: dict[str, str]) -> None:
+    def __init__(self, command: str, environment: dict[str, str], more: tuple[str, ...] = (), cwd: Path = ROOT) -> None:
         assert command in COMMANDS
+        line = [*words(command), *more]
         self.process = subprocess.Popen(
-            words(command), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            line, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def __enter__(self) -> subprocess.Popen[str]:
@@ -64,6 +67,8 @@ def words(command: str) -> list[str]:
     parts = shlex.split(command)
     if parts[0] == "prefect":
         return [sys.executable, "-m", *parts]
+    if parts[0] == "diffgram-flows":
+        return [sys.executable, "-m", "diffgram_flows.cli", *parts[1:]]
     return [sys.executable, *parts[1:]] if parts[0] == "python" else parts
 
 
@@ -111,6 +116,34 @@ def test_the_cycle_and_its_status_from_a_terminal(site: Any, capsys: Any) -> Non
     assert "12 files have an open task" in " ".join(capsys.readouterr().out.split())
     assert main(["status", *place]) == DONE
     assert "none yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "diffgram-flows sandbox serve",
+        "diffgram-flows sandbox serve --fault-rate 0.1 --worker-death-rate 0.05 --seed 7",
+    ],
+)
+def test_a_sandbox_prints_what_another_terminal_needs(
+    command: str, prefect_api: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with background(command, environment, ("--port", "0"), tmp_path) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            setting = re.fullmatch(r"export (DIFFGRAM_\w+)=(\S+)\n", line)
+            if setting:
+                monkeypatch.setenv(setting[1], setting[2])
+            if line.startswith("Ctrl+C"):
+                break
+        if "--seed" not in command:
+            Image.new("RGB", (64, 48)).save(tmp_path / "1.jpg")
+            place = ["--workdir", str(tmp_path / "work"), "--dataset", "photos"]
+            assert main(["import", f"file://{tmp_path}", *place]) == DONE
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == DONE
+    assert (tmp_path / "sandbox-data" / "credentials.json").exists()
 
 
 def test_every_command_of_the_readme_is_run_somewhere() -> None:

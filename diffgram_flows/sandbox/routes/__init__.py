@@ -11,6 +11,7 @@ from diffgram_flows.sandbox.routes import (
     jobs,
     labels,
     models,
+    page,
     projects,
     storage,
     tasks,
@@ -34,6 +35,7 @@ ROUTERS = tuple(
         tasks,
         exports,
         storage,
+        page,
     )
 )
 

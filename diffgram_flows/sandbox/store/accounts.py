@@ -55,6 +55,11 @@ def new_session(cx: sqlite3.Connection, user_id: int) -> str:
     return token
 
 
+def end_session(cx: sqlite3.Connection, token: str) -> None:
+    """Make a token worthless."""
+    cx.execute("DELETE FROM session WHERE token_hash = ?", (_digest(token),))
+
+
 def session_user(cx: sqlite3.Connection, token: str) -> sqlite3.Row | None:
     """The user whose session this token is."""
     user: sqlite3.Row | None = cx.execute(
