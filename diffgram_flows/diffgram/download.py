@@ -19,7 +19,8 @@ from diffgram_flows.errors import ServerError, UnexpectedReply
 _LONGEST = 3600.0  # seconds for one download
 _LARGEST = 16 * 2**30  # bytes after decompression
 _BUFFER = 2**18
-_LINK = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#]+)")  # its group: host and port
+# Its group: host and port, which errors may name. In a malformed link the rest, a secret, would look like a host.
+_LINK = re.compile(r"https?://(?:[^/?#@]*@)?((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?)(?=[/?#]|$)")
 
 
 class _Body(io.RawIOBase):
