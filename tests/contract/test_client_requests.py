@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +252,40 @@ def _limit(text: str) -> Limit:
     paces = [number / seconds[unit] for number, unit in found if unit in seconds]
     days = [number for number, unit in found if unit == "day"]
     return Limit(per_second=min(paces, default=None), per_day=min(days, default=None))
+
+
+SIGNATURE = "5ec3e75ec3e7"
+#: Calls whose purpose is a signed URL, or data as they are.
+GIVES_SECRETS = (
+    "09/signed_url",
+    "08/link_",
+    "08/job_wait_data",
+    "08/job_complete_only",
+    "08/directory_wait",
+    "08/task_wait",
+    "08/masks",
+)
+WITH_URLS = [
+    each
+    for each in GOOD
+    if "<presigned-query>" in json.dumps(each.response.get("json")) and not each.id.startswith(GIVES_SECRETS)
+]
+
+
+@pytest.mark.parametrize("recorded", WITH_URLS, ids=lambda each: each.id)
+def test_what_comes_back_does_not_show_the_signed_urls_of_the_reply(
+    recorded: Exchange,
+    server: ScriptedServer,
+    make_client: MakeClient,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = json.dumps(recorded.response["json"]).replace("<presigned-query>", f"X-Amz-Signature={SIGNATURE}")
+    signed = replace(recorded, response=recorded.response | {"json": json.loads(text)})
+    play = play_of(signed)
+    assert play is not None
+    server.script = [answer_of(reply) for reply in (*play.before, signed, *play.after)]
+    with caplog.at_level(logging.DEBUG):
+        result = play.make(make_client(play.project), tmp_path, signed)
+    assert SIGNATURE in text
+    assert SIGNATURE not in f"{result!r} {result} {caplog.text}"
