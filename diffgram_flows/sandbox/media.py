@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ class MediaStore:
     def __init__(self, root: Path, key: str) -> None:
         self._root = root
         self._key = key.encode()
+        #: Blobs that somebody asked for since the server started: lists of tasks show links to these only (recorded).
+        self.signed: set[str] = set()
         (root / "incoming").mkdir(parents=True, exist_ok=True)
         (root / "export").mkdir(parents=True, exist_ok=True)
 
@@ -34,6 +37,31 @@ class MediaStore:
         target = self.path(blob)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(received, target)
+
+    def keep_chunk(self, folder: str, index: int, data: bytes) -> None:
+        """Write one chunk of what comes in several; the same chunk again replaces it."""
+        target = self._root / "chunks" / folder / f"{index:06d}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self.receive(data), target)
+
+    def forget_chunks(self, folder: str) -> None:
+        """Delete the chunks of a folder, if there are any."""
+        shutil.rmtree(self._root / "chunks" / folder, ignore_errors=True)
+
+    def chunk_sizes(self, folder: str) -> list[int]:
+        """The sizes of the chunks that came, in order."""
+        return [path.stat().st_size for path in sorted((self._root / "chunks" / folder).iterdir())]
+
+    def joined(self, folder: str) -> Path:
+        """Put the chunks of a folder together, which is gone then. The result has no name yet, see :meth:`receive`."""
+        path = self.receive(b"")
+        chunks = self._root / "chunks" / folder
+        with path.open("wb") as whole:
+            for each in sorted(chunks.iterdir()):
+                with each.open("rb") as chunk:
+                    shutil.copyfileobj(chunk, whole)
+        self.forget_chunks(folder)
+        return path
 
     def path(self, blob: str) -> Path:
         """Where the bytes of a blob lie."""
@@ -69,4 +97,5 @@ class Links:
     def sign(self, blob: str) -> tuple[str, float]:
         """A link and the moment at which it expires."""
         expires = time.time() + self.lifetime
+        self.media.signed.add(blob)
         return self.media.link(self.base_url, blob, expires), expires

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from diffgram_flows.sandbox.routes import (
+    attributes,
+    batches,
+    chunks,
     directories,
     exports,
+    filelist,
     files,
+    guides,
     inputs,
     instances,
     jobs,
@@ -17,6 +22,7 @@ from diffgram_flows.sandbox.routes import (
     tasks,
     uploads,
     users,
+    workflows,
 )
 
 ROUTERS = tuple(
@@ -26,14 +32,20 @@ ROUTERS = tuple(
         projects,
         directories,
         labels,
+        attributes,
         inputs,
+        batches,
         uploads,
+        chunks,
+        filelist,
         files,
         instances,
         models,
         jobs,
         tasks,
         exports,
+        workflows,
+        guides,
         storage,
         page,
     )

@@ -1,63 +1,21 @@
-"""Files: listing, existence, signed links, moving between datasets (recording ``09_files``)."""
+"""Files: existence, signed links, what can be set on them, moving between datasets (recording ``09_files``)."""
 
 from __future__ import annotations
 
-import math
+import shutil
 import sqlite3
-from typing import Annotated, Any
+from typing import Any
 
-import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from diffgram_flows.sandbox.auth import READ, Reader, Writer, authorize
-from diffgram_flows.sandbox.core import Body, Server
-from diffgram_flows.sandbox.media import Links
-from diffgram_flows.sandbox.replies import JsonReply, bare, fault, good, log, refused
-from diffgram_flows.sandbox.store import directories, files
+from diffgram_flows.sandbox.auth import READ, Caller, Reader, Writer, authorize
+from diffgram_flows.sandbox.core import Body, Sandbox, Server
+from diffgram_flows.sandbox.replies import JsonReply, fault, good, log, refused
+from diffgram_flows.sandbox.store import directories, files, instances
 
 router = APIRouter()
-MODES = {"base": 1000, "annotation": 1000, "ids_only": 25_000}
-STATUSES = {"All": "1", "Completed": "ann_is_complete", "Incomplete": "NOT coalesce(ann_is_complete, 0)"}
-MACHINE_MADE = {
-    "All": "1",
-    "Predictions only": "EXISTS (SELECT 1 FROM instance WHERE file_id = file.id AND machine_made AND NOT soft_delete)",
-    "Human only": "EXISTS (SELECT 1 FROM instance WHERE file_id = file.id AND NOT machine_made AND NOT soft_delete)",
-}
-
-
-async def list_metadata(request: Request) -> dict[str, Any]:
-    """What a list of files was asked for; this endpoint refuses bodies in words of its own.
-
-    Raises:
-        ReplyError: The body is no JSON, has no metadata, or asks for an unknown mode.
-    """
-    try:
-        body = orjson.loads(await request.body())
-    except orjson.JSONDecodeError:
-        text = "400 Bad Request: The browser (or proxy) sent a request that this server could not understand."
-        raise fault(400, text) from None
-    wanted: dict[str, Any] = (body.get("metadata") if isinstance(body, dict) else None) or {}
-    if not wanted:
-        raise bare("Error no metadata")
-    mode = wanted.get("file_view_mode")
-    if mode not in MODES:
-        raise refused({"file_view_mode": f'Invalid file_view_mode "{mode}"'})
-    return wanted
-
-
-Wanted = Annotated[dict[str, Any], Depends(list_metadata)]
-
-
-@router.post("/api/project/{project}/user/sdk/file/list")
-def file_list(request: Request, caller: Reader, wanted: Wanted, server: Server) -> Response:
-    """One page of a dataset's files, newest first; pages count from 1."""
-    with server.database.read() as cx:
-        default = caller.project["directory_id"]
-        directory = directories.get(cx, caller.project_id, wanted.get("directory_id") or default)
-        if directory is None:
-            raise bare("Error with directory")
-        return JsonReply(_page(cx, directory["id"], wanted, wanted["file_view_mode"], server.links(request)))
+TRANSFERS = ("mirror", "move", "copy")
 
 
 @router.post("/api/v1/project/{project}/file/exists")
@@ -94,31 +52,106 @@ def signed_url(request: Request, caller: Reader, file_id: int, server: Server) -
     return JsonReply({"file": {"image": image, "type": "image"}, "log": log(success=False)})
 
 
+@router.put("/api/v1/project/{project}/file/{file_id:int}/update-metadata")
+def update_metadata(request: Request, caller: Writer, file_id: int, body: Body, server: Server) -> Response:
+    """Set ``ordinal`` and ``rotation_degrees``; anything else is ignored."""
+    with server.database.write() as cx:
+        row = files.get(cx, caller.project_id, file_id)
+        if row is None:  # not recorded
+            raise fault(500, "'NoneType' object has no attribute 'id'")
+        files.change(cx, file_id, body)
+        changed = files.get(cx, caller.project_id, file_id)
+    reply = files.reply(changed or row, server.links(request))
+    reply["time_last_updated"] = files.base_reply(row)["time_last_updated"]  # recorded: that before this update
+    return good(file=reply)
+
+
+@router.get("/api/v1/project/{project}/file/{file_id:int}/file-stats")
+def file_stats(caller: Reader, file_id: int, server: Server) -> Response:
+    """How many instances of each label a file has. Counts of attributes were not recorded and are left out."""
+    with server.database.read() as cx:
+        if files.get(cx, caller.project_id, file_id) is None:  # not recorded
+            raise fault(500, "'NoneType' object has no attribute 'id'")
+        return good(file_stats=[_stat_reply(file_id, row) for row in instances.counted(cx, file_id)])
+
+
+@router.post("/api/project/{project}/file/remove")
+def file_remove(caller: Writer) -> Response:
+    """Broken for everybody on the recorded server."""
+    raise fault(500, "name 'getUserID' is not defined")
+
+
+@router.post("/api/v1/project/{project}/file/update")
+def file_update(caller: Writer, body: Body, server: Server) -> Response:
+    """Take files out of a dataset, for people: an API credential has no user, and that crashes the server."""
+    if caller.user_id is None:
+        raise fault(500, "'NoneType' object has no attribute 'member'")
+    if body.get("mode") != "REMOVE":  # for people nothing was recorded
+        raise refused({"mode": "Invalid mode"})
+    with server.database.write() as cx:
+        _remove(cx, caller.project_id, body.get("directory_id"), _ids(body))
+    return JsonReply({"log": log()})
+
+
 @router.post("/api/v1/project/{project}/file/transfer")
 def file_transfer(caller: Writer, body: Body, server: Server) -> Response:
-    """Mirror files into a dataset (TRANSFER with ``mirror``), or take them out of one (REMOVE)."""
-    ids = [each["id"] for each in body.get("file_list") or [] if isinstance(each, dict) and "id" in each]
+    """Take files out of a dataset (REMOVE), or put them into another one (TRANSFER).
+
+    Recorded are REMOVE and the action ``mirror``. Not recorded are ``move`` (here a mirror, and out of the source)
+    and ``copy`` (here new files, whose replies are where the official SDK looks for them).
+    """
     mode, action = body.get("mode"), body.get("transfer_action")
-    if mode != "REMOVE" and (mode, action) != ("TRANSFER", "mirror"):
-        raise refused({"mode": f"The sandbox transfers files with mode REMOVE or transfer_action mirror, not {mode}."})
-    source = body.get("source_directory_id" if mode == "REMOVE" else "destination_directory_id")
+    if mode != "REMOVE" and (mode != "TRANSFER" or action not in TRANSFERS):
+        raise refused({"mode": f"The sandbox transfers files with mode REMOVE or an action of {list(TRANSFERS)}."})
     with server.database.write() as cx:
-        directory = directories.get(cx, caller.project_id, source)
-        if directory is None:
-            raise refused({"directory": f"Bad directory_id: {source}"})
         if mode == "REMOVE":
-            removed = sum(files.remove(cx, directory["id"], each) for each in ids)
+            removed = _remove(cx, caller.project_id, body.get("source_directory_id"), _ids(body))
             info: dict[str, Any] = {"remove": f"Removed {removed} file(s)."}
         else:
-            info = {str(each): _mirror(cx, caller.project_id, directory["id"], each) for each in ids}
+            info = _transfer(cx, caller, server, body)
     return JsonReply({"log": log(info=info)})
 
 
-def _mirror(cx: sqlite3.Connection, project_id: int, directory_id: int, file_id: int) -> bool:
-    if files.get(cx, project_id, file_id) is None:
-        return False
-    files.place(cx, directory_id, file_id)
-    return True
+def _transfer(cx: sqlite3.Connection, caller: Caller, server: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
+    action = body["transfer_action"]
+    target = _directory(cx, caller.project_id, body.get("destination_directory_id"))
+    found = {each: files.get(cx, caller.project_id, each) for each in _ids(body)}
+    if action == "copy":
+        copies = [_copy(cx, server, target, row, body) for row in found.values() if row is not None]
+        return {"new_file": copies}
+    for each, row in found.items():
+        if row is not None:
+            files.place(cx, target, each)
+    if action == "move":
+        _remove(cx, caller.project_id, body.get("source_directory_id"), list(found))
+    return {str(each): row is not None for each, row in found.items()}
+
+
+def _copy(
+    cx: sqlite3.Connection, server: Sandbox, directory_id: int, row: sqlite3.Row, body: dict[str, Any]
+) -> dict[str, Any]:
+    file_id, blob = files.copy(cx, directory_id, row)
+    shutil.copyfile(server.media.path(row["blob"]), server.media.path(blob))
+    if body.get("copy_instances"):
+        instances.copy(cx, row["id"], file_id)
+    made = files.get(cx, row["project_id"], file_id)
+    return files.base_reply(made or row)
+
+
+def _remove(cx: sqlite3.Connection, project_id: int, directory_id: object, ids: list[Any]) -> int:
+    source = _directory(cx, project_id, directory_id)
+    return sum(files.remove(cx, source, each) for each in ids)
+
+
+def _directory(cx: sqlite3.Connection, project_id: int, wanted: object) -> int:
+    directory = directories.get(cx, project_id, wanted)
+    if directory is None:
+        raise refused({"directory": f"Bad directory_id: {wanted}"})
+    return int(directory["id"])
+
+
+def _ids(body: dict[str, Any]) -> list[Any]:
+    return [each["id"] for each in body.get("file_list") or [] if isinstance(each, dict) and "id" in each]
 
 
 def _exists(cx: sqlite3.Connection, project_id: int, directory_id: int, wanted: object) -> bool:
@@ -127,59 +160,20 @@ def _exists(cx: sqlite3.Connection, project_id: int, directory_id: int, wanted: 
     return files.named(cx, directory_id, str(wanted)) is not None
 
 
-def _page(cx: sqlite3.Connection, directory_id: int, wanted: dict[str, Any], mode: str, links: Links) -> dict[str, Any]:
-    limit = min(int(wanted.get("limit") or 25), MODES[mode])
-    page = max(1, int(wanted.get("page") or 1))
-    where, values = _conditions(directory_id, wanted)
-    source = "FROM file JOIN image ON image.id = file.image_id JOIN placement ON file_id = file.id"
-    count = cx.execute(f"SELECT count(*) AS n {source} WHERE {where}", values).fetchone()["n"]
-    rows = cx.execute(
-        "SELECT file.*, image.width, image.height, image.blob, image.id AS image "
-        f"{source} WHERE {where} ORDER BY file.id DESC LIMIT ? OFFSET ?",
-        (*values, limit, (page - 1) * limit),
-    ).fetchall()
-    if mode == "ids_only":
-        shown: list[Any] = [row["id"] for row in rows]
-    else:
-        shown = [files.base_reply(row) if mode == "base" else files.reply(row, links) for row in rows]
-    return {"file_list": shown, "metadata": _metadata(wanted, limit, page, count, len(rows))}
-
-
-def _conditions(directory_id: int, wanted: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
-    machine_made = MACHINE_MADE.get(wanted.get("annotations_are_machine_made_setting") or "All", "1")
-    status = STATUSES.get(wanted.get("annotation_status") or "All", "1")
-    part = str(wanted.get("search_term") or "")
-    where = f"directory_id = ? AND {machine_made} AND {status} AND instr(lower(file.original_filename), lower(?))"
-    return (where if part else where.rpartition(" AND ")[0]), ((directory_id, part) if part else (directory_id,))
-
-
-def _metadata(wanted: dict[str, Any], limit: int, page: int, count: int, shown: int) -> dict[str, Any]:
-    start = (page - 1) * limit
-    nothing = {} if shown else {"no_results_match_search": True}
+def _stat_reply(file_id: int, row: sqlite3.Row) -> dict[str, Any]:
     return {
-        **nothing,
-        "annotation_status": wanted.get("annotation_status"),
-        "date_from": None,
-        "date_to": None,
-        "directory_id": wanted.get("directory_id"),
-        "end_index": start + shown,
-        "file": {},
-        "file_count": count,
-        "file_view_mode": wanted.get("file_view_mode"),
-        "issues_filter": None,
-        "job_id": None,
-        "label": {"start_index": 0},
-        "length_current_page": shown,
-        "limit": limit,
-        "machine_made_setting": wanted.get("annotations_are_machine_made_setting"),
-        "media_type": wanted.get("media_type"),
-        "next_page": page + 1 if start + shown < count and shown else None,
-        "page": page,
-        "prev_page": page - 1,
-        "query": None,
-        "regen_url": True,
-        "search_term": wanted.get("search_term"),
-        "start_index": start,
-        "total_pages": math.ceil(count / limit) if limit else 0,
-        "with_children_files": bool(wanted.get("with_children_files")),
+        "annotators_member_list": [],
+        "attribute_template_group_id": None,
+        "attribute_template_id": None,
+        "attribute_value_number": None,
+        "attribute_value_selected": None,
+        "attribute_value_selected_date": None,
+        "attribute_value_selected_time": None,
+        "attribute_value_text": None,
+        "count_instances": row["count"],
+        "file_id": file_id,
+        "id": row["id"],
+        "label_file_id": row["label_file_id"],
+        "member_created_id": None,
+        "member_updated_id": None,
     }

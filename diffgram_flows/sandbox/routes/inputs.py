@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from diffgram_flows.sandbox import clock
@@ -20,8 +20,10 @@ INPUT = "/api/walrus/v1/project/{project}/input"
 
 
 @router.post(f"{INPUT}/packet")
-def packet(caller: Writer, body: Body, server: Server) -> Response:
+def packet(request: Request, caller: Writer, body: Body, server: Server) -> Response:
     """Queue an import. The reply does not say which: ``input_id`` is always null."""
+    if server.settings.underscore_headers and "directory_id" in request.headers:
+        body = {**body, "directory_id": request.headers["directory_id"]}
     with server.database.write() as cx:
         inputs.queue(cx, _wanted(cx, caller, body))
     server.workers.wake()
@@ -105,7 +107,6 @@ def instances_of(body: dict[str, Any]) -> list[Any] | None:
 
 
 def _directory(cx: sqlite3.Connection, caller: Caller, body: dict[str, Any]) -> int | None:
-    # The header directory_id is never looked at: proxies drop header names with an underscore (contract section 4).
     if body.get("directory_id") is None:
         if body.get("mode") == "update" and body.get("file_id") is not None:
             return None

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from diffgram_flows.sandbox.auth import Reader, Writer
 from diffgram_flows.sandbox.core import Body, Server
 from diffgram_flows.sandbox.replies import JsonReply, fault, good, log, refused
-from diffgram_flows.sandbox.store import labels
+from diffgram_flows.sandbox.store import attributes, labels
 
 router = APIRouter()
 
@@ -58,9 +58,11 @@ def label_list(caller: Reader, server: Server, schema_id: str | None = None) -> 
         if schema is None:
             raise fault(500, "schema Required")
         found = labels.label_files(cx, caller.project_id, schema_id=schema["id"])
+        of_labels = attributes.labelled_replies(cx, caller.project_id, schema["id"])
+        of_files = attributes.labelled_replies(cx, caller.project_id, schema["id"], is_global=True)
     reply: dict[str, Any] = {
-        "attribute_groups": [],
-        "global_attribute_groups_list": [],
+        "attribute_groups": of_labels,
+        "global_attribute_groups_list": of_files,
         "global_attribute_groups_list_compound": [],
         "label_file_colour_map": labels.colours(found),
         "labels_out": [labels.label_reply(row) for row in found],
