@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 #: Recorded requests that the sandbox is not held to.
-SANDBOX: dict[str, str] = {}
+SANDBOX: dict[str, str] = {
+    "14/get_model": "the SDK fails before it sends anything",
+    "14/train_import": "the SDK fails before it sends anything",
+    "15/packet_ingest": "numbers of the machine on which they were measured",
+}
 
 #: Recorded operations that the client is not held to.
 CLIENT: dict[str, str] = {

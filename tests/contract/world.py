@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from contract import unseen
 from contract.recorded import Exchange, exchanges
 
-from diffgram_flows.sandbox.store import accounts, instances
+from diffgram_flows.sandbox.store import accounts, instances, workflows
 from diffgram_flows.sandbox.store.accounts import Credential
 
 Row = dict[str, Any]
@@ -23,7 +24,11 @@ EMAIL, PASSWORD = "annotator.admin@example.com", "the person's password"
 KEYS = {level: Credential(f"LIVE__{level}", f"the secret of {level}") for level in ("admin", "Editor", "Viewer")}
 #: Where files lie that no recorded list of a dataset shows.
 HOMES = {6: 1, 39: 4, 40: 4, 41: 4, 42: 4, 43: 4, 44: 4}
+#: Datasets that are only named in replies.
+NAMED = {4: "job-src", 5: "job-out"}
 WIDTH, HEIGHT = 320, 240
+#: No reply says when the workflow was made; its first action was seconds later.
+WORKFLOWS_MADE = datetime(2026, 11, 22, 6, 50, 23, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,13 @@ def populate(cx: sqlite3.Connection) -> None:
             if (sighting.table, sighting.id) not in seen:
                 seen.add((sighting.table, sighting.id))
                 put(cx, sighting)
+        for directory_id, nickname in named_directories(each):
+            cx.execute("INSERT OR IGNORE INTO directory VALUES (?, 1, ?, 0)", (directory_id, nickname))
         for directory_id, file_id in placements(each):
             cx.execute("INSERT OR IGNORE INTO placement VALUES (?, ?)", (directory_id, file_id))
+    for directory_id, nickname in NAMED.items():
+        cx.execute("INSERT OR IGNORE INTO directory VALUES (?, 1, ?, ?)", (directory_id, nickname, time.time()))
+    unseen.add(cx)
     for file_id, directory_id in HOMES.items():
         cx.execute("INSERT OR IGNORE INTO placement VALUES (?, ?)", (directory_id, file_id))
 
@@ -70,7 +80,7 @@ def replies(exchange: Exchange) -> Iterator[Any]:
 def sightings(exchange: Exchange) -> Iterator[Sighting]:
     """The rows in the replies of an exchange."""
     for reply in replies(exchange):
-        for row in _objects(reply):
+        for row in objects(reply):
             for table, fields in SIGNS.items():
                 if fields <= row.keys() and isinstance(row.get("id"), int):
                     yield Sighting(table, row["id"], row)
@@ -88,14 +98,27 @@ def placements(exchange: Exchange) -> Iterator[tuple[int, int]]:
                 file_id = item.get("id") if isinstance(item, dict) else item
                 if isinstance(file_id, int) and directory_id != 9999:
                     yield directory_id, file_id
-        for row in _objects(reply):
+        for row in objects(reply):
             if SIGNS["input"] <= row.keys() and row["directory"] and row["file_id"]:
                 yield row["directory"]["id"], row["file_id"]
+
+
+def named_directories(exchange: Exchange) -> Iterator[tuple[int, str]]:
+    """Datasets that no reply shows in full: ids and names, as jobs, tasks and imports mention them."""
+    for reply in replies(exchange):
+        for row in objects(reply):
+            if isinstance(row.get("nickname"), str) and len(row) <= 3:
+                directory_id = row.get("directory_id") or row.get("id")
+                if isinstance(directory_id, int):
+                    yield directory_id, row["nickname"]
 
 
 #: Fields by which a row of a table is known in a reply; the first table that fits counts.
 SIGNS: dict[str, set[str]] = {
     "directory": {"nickname", "directory_id", "jobs_to_sync"},
+    "attribute_group_of_labels": {"attribute_template_list", "label_file_list"},
+    "attribute_group": {"attribute_template_list", "is_root"},
+    "input_batch": {"download_status_pre_labeled_data", "member_created_id"},
     "label_schema": {"is_default", "member_created_id", "project_id"},
     "label": {"colour", "label", "hash"},
     "input": {"processing_deferred", "retry_log", "update_log"},
@@ -104,6 +127,8 @@ SIGNS: dict[str, set[str]] = {
     "export": {"file_comparison_mode", "percent_complete", "status"},
     "job": {"share_type", "stat_count_tasks", "label_schema_id"},
     "model_run": {"reference_id", "model_id"},
+    "workflow": {"string_id", "trigger_type", "active"},
+    "action": {"trigger_data", "workflow_id", "public_name"},
     "file": {"original_filename", "hash", "ordinal", "type"},
 }
 
@@ -123,7 +148,36 @@ def _write(cx: sqlite3.Connection, table: str, **values: Any) -> None:
 
 
 def _put_directory(cx: sqlite3.Connection, row: Row) -> None:
-    _write(cx, "directory", id=row["id"], project_id=1, nickname=row["nickname"], created=_moment(row["created_time"]))
+    _write(cx, "directory", id=row["id"], project_id=1, nickname=row["nickname"], created=moment(row["created_time"]))
+
+
+def _put_attribute_group(cx: sqlite3.Connection, row: Row) -> None:
+    same = ("name", "prompt", "kind", "is_global", "global_type", "ordinal", "show_prompt")
+    values = {name: row[name] for name in same}
+    _write(
+        cx, "attribute_group", id=row["id"], project_id=1, schema_id=1, **values, updated=moment(row["time_updated"])
+    )
+    for option in row["attribute_template_list"]:
+        _write(cx, "attribute_option", id=option["id"], group_id=option["group_id"], name=option["name"])
+
+
+def _put_attribute_group_of_labels(cx: sqlite3.Connection, row: Row) -> None:
+    _put_attribute_group(cx, row)
+    for place, label in enumerate(row["label_file_list"]):
+        _write(cx, "attribute_group_label", group_id=row["id"], label_file_id=label["id"], ordinal=place)
+
+
+def _put_input_batch(cx: sqlite3.Connection, row: Row) -> None:
+    _write(
+        cx,
+        "input_batch",
+        id=row["id"],
+        project_id=1,
+        member_id=row["member_created_id"],
+        download_status=row["download_status_pre_labeled_data"],
+        created=moment(row["time_created"]),
+        updated=None if row["time_updated"] is None else moment(row["time_updated"]),
+    )
 
 
 def _put_label_schema(cx: sqlite3.Connection, row: Row) -> None:
@@ -135,7 +189,7 @@ def _put_label_schema(cx: sqlite3.Connection, row: Row) -> None:
         name=row["name"],
         is_default=row["is_default"],
         member_created_id=row["member_created_id"],
-        created=_moment(row["time_created"]),
+        created=moment(row["time_created"]),
     )
 
 
@@ -148,8 +202,8 @@ def _put_label(cx: sqlite3.Connection, row: Row) -> None:
         project_id=1,
         type="label",
         hash=row["hash"],
-        created=_moment(row["created_time"]),
-        updated=_moment(row["time_last_updated"]),
+        created=moment(row["created_time"]),
+        updated=moment(row["time_last_updated"]),
         label_id=row["label"]["id"],
         schema_id=1,
         colour=json.dumps(row["colour"]),
@@ -182,9 +236,10 @@ def _put_file(cx: sqlite3.Connection, row: Row) -> None:
         hash=row["hash"],
         ann_is_complete=row["ann_is_complete"],
         count_instances_changed=row["count_instances_changed"],
-        created=_moment(row["created_time"]),
-        updated=_moment(row["time_last_updated"]),
+        created=moment(row["created_time"]),
+        updated=moment(row["time_last_updated"]),
         image_id=image_id,
+        ordinal=row["ordinal"],
     )
 
 
@@ -219,9 +274,23 @@ def _put_input(cx: sqlite3.Connection, row: Row) -> None:
         archived=bool(row["archived"]),
         video_split_duration=row["video_split_duration"],
         attempted=row["time_last_attempted"],
-        created=_moment(row["created_time"]),
-        updated=_moment(row["time_updated"]),
+        created=moment(row["created_time"]),
+        updated=moment(row["time_updated"]),
     )
+
+    if row["file_id"] and row["original_filename"]:
+        _put_file_of_import(cx, row)
+
+
+def _put_file_of_import(cx: sqlite3.Connection, row: Row) -> None:
+    """Of some files no reply shows more than their import."""
+    if cx.execute("SELECT 1 FROM file WHERE id = ?", (row["file_id"],)).fetchone():
+        return
+    name, moment = row["original_filename"], row["created_time"]
+    nothing = dict.fromkeys(("image", "ann_is_complete", "count_instances_changed"))
+    moments = {"created_time": moment, "time_last_updated": moment}
+    file = {"id": row["file_id"], "type": "image", "original_filename": name, "hash": "", "ordinal": 0}
+    _put_file(cx, {**nothing, **moments, **file})
 
 
 def _put_instance(cx: sqlite3.Connection, row: Row) -> None:
@@ -237,7 +306,7 @@ def _put_instance(cx: sqlite3.Connection, row: Row) -> None:
         points=json.dumps(row["points"]),
         attribute_groups=json.dumps(groups, sort_keys=True) if groups else None,
         extra=json.dumps(extra, sort_keys=True),
-        created=_moment(row["created_time"]),
+        created=moment(row["created_time"]),
     )
 
 
@@ -254,9 +323,9 @@ def _put_task(cx: sqlite3.Connection, row: Row) -> None:
         status=row["status"],
         assignee_user_id=row["assignee_user_id"],
         reviewers=json.dumps(row["task_reviewers"]),
-        completed=None if row["time_completed"] == "None" else _moment(row["time_completed"]),
-        created=_moment(row.get("time_created") or row["time_updated"]),
-        updated=_moment(row["time_updated"]),
+        completed=None if row["time_completed"] == "None" else moment(row["time_completed"]),
+        created=moment(row.get("time_created") or row["job"]["time_created"]),
+        updated=moment(row["time_updated"]),
     )
 
 
@@ -270,20 +339,71 @@ def _put_job(cx: sqlite3.Connection, row: Row) -> None:
         name=row["name"],
         status=row["status"],
         schema_id=row["label_schema_id"],
-        member_ids=json.dumps(row["member_list_ids"] or [1]),
-        reviewer_ids=json.dumps(row.get("reviewer_list_ids") or []),
-        tags=json.dumps(row.get("tags") or ["contract"]),
-        instance_type=row.get("instance_type") or "box",
         share_type=row["share_type"],
         type=row["type"],
+        output_dir_action=row["output_dir_action"],
+        completion_directory_id=row["completion_directory_id"],
+        launched=None if launched in (None, "None") else moment(launched),
+        created=moment(row["time_created"]),
+        # What not every reply shows is kept from those that do.
+        **_shown(cx, row, "member_ids", "member_list_ids", [1]),
+        **_shown(cx, row, "reviewer_ids", "reviewer_list_ids", []),
+        **_shown(cx, row, "tags", "tags", []),
+        **_shown(cx, {**row, "cache_info": _as_stored(row.get("cache_info"))}, "cache_info", "cache_info", {}),
         allow_reviews=bool(row.get("reviewer_list_ids")),
-        launched=None if launched in (None, "None") else _moment(launched),
-        created=_moment(row["time_created"]),
-        updated=_moment(row.get("time_updated") or row["time_created"]),
+        instance_type=row.get("instance_type") or "box",
+        updated=moment(row.get("time_updated") or row["time_created"]),
     )
     attached = (row["attached_directories_dict"] or {}).get("attached_directories_list") or []
     for each in attached:
         _write(cx, "job_directory", job_id=row["id"], directory_id=each["directory_id"], selected=each["selected"])
+    if launched in (None, "None"):  # the files of a draft are known by their number only
+        cx.execute("DELETE FROM job_file WHERE job_id = ?", (row["id"],))
+        for number in range(row["file_count_statistic"] or 0):
+            cx.execute("INSERT INTO job_file VALUES (?, ?)", (row["id"], -number))
+
+
+def _as_stored(caches: Row | None) -> Row | None:
+    """What was stored when the cache was filled: a reply that uses it says ``from_cache`` true."""
+    if caches is None:
+        return None
+    return {key: {**value, "from_cache": "regenerate_datetime" not in value} for key, value in caches.items()}
+
+
+def _shown(cx: sqlite3.Connection, row: Row, column: str, field: str, otherwise: Any) -> Row:
+    if row.get(field) is not None:
+        return {column: json.dumps(row[field])}
+    known = cx.execute(f"SELECT {column} FROM job WHERE id = ?", (row["id"],)).fetchone()  # noqa: S608
+    return {column: known[column] if known else json.dumps(otherwise)}
+
+
+def _put_workflow(cx: sqlite3.Connection, row: Row) -> None:
+    _write(
+        cx,
+        "workflow",
+        id=row["id"],
+        project_id=1,
+        name=row["name"],
+        string_id=row["string_id"],
+        active=row["active"],
+        created=WORKFLOWS_MADE,
+        updated=row["time_updated"] and moment(row["time_updated"]),
+    )
+
+
+def _put_action(cx: sqlite3.Connection, row: Row) -> None:
+    _write(
+        cx,
+        "action",
+        id=row["id"],
+        workflow_id=row["workflow_id"],
+        archived=row["archived"],
+        content=json.dumps({name: row[name] for name in workflows.CHOSEN}),
+        member_created_id=row["member_created_id"],
+        member_updated_id=row["member_updated_id"],
+        created=moment(row["time_created"]),
+        updated=row["time_updated"] and moment(row["time_updated"]),
+    )
 
 
 def _put_export(cx: sqlite3.Connection, row: Row) -> None:
@@ -304,7 +424,7 @@ def _put_export(cx: sqlite3.Connection, row: Row) -> None:
         percent_complete=row["percent_complete"],
         file_list_length=row["file_list_length"],
         base_url="http://storage.local",
-        created=_moment(row["created_time"]),
+        created=moment(row["created_time"]),
     )
 
 
@@ -317,21 +437,23 @@ def _put_model_run(cx: sqlite3.Connection, row: Row) -> None:
         project_id=1,
         model_id=row["model_id"],
         reference_id=row["reference_id"],
-        created=_moment(row["created_time"]),
+        created=moment(row["created_time"]),
     )
 
 
-def _objects(value: object) -> Iterator[Row]:
+def objects(value: object) -> Iterator[Row]:
+    """Every JSON object in a document."""
     if isinstance(value, dict):
         yield value
         for item in value.values():
-            yield from _objects(item)
+            yield from objects(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _objects(item)
+            yield from objects(item)
 
 
-def _moment(text: object) -> float:
+def moment(text: object) -> float:
+    """A recorded moment, in whichever spelling, in seconds since 1970."""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(str(text))

@@ -79,11 +79,20 @@ def new_project(cx: sqlite3.Connection, user_id: int, string_id: str, name: str)
     )
     project_id = int(cursor.lastrowid or 0)
     directory_id = directories.new(cx, project_id, "Default")
-    cx.execute("UPDATE project SET directory_id = ? WHERE id = ?", (directory_id, project_id))
+    cx.execute("UPDATE project SET directory_id = ?, directories_cached = 1 WHERE id = ?", (directory_id, project_id))
     labels.new_schema(cx, project_id, "Default Schema", member_id, is_default=True)
-    cx.execute("INSERT INTO role VALUES (?, ?, 'admin')", (project_id, member_id))
+    _join(cx, project_id, member_id, "admin")
     cx.execute("UPDATE user SET project_id = ? WHERE id = ?", (project_id, user_id))
     return project_id
+
+
+def _join(cx: sqlite3.Connection, project_id: int, member_id: int, level: str) -> None:
+    # Lists of members are cached: a name that is given later does not show (recorded as project_view).
+    cx.execute(
+        "INSERT INTO role (project_id, member_id, level, first_name, last_name) SELECT ?, member.id, ?, first_name, "
+        "last_name FROM member LEFT JOIN user ON user.id = user_id WHERE member.id = ?",
+        (project_id, level, member_id),
+    )
 
 
 def project(cx: sqlite3.Connection, string_id: object) -> sqlite3.Row | None:
@@ -99,7 +108,7 @@ def new_credential(
     made = wanted or Credential("LIVE__" + secrets.token_hex(10), secrets.token_urlsafe(40))
     now = time.time()
     member_id = cx.execute("INSERT INTO member (user_id) VALUES (NULL)").lastrowid
-    cx.execute("INSERT INTO role VALUES (?, ?, ?)", (project_id, member_id, level))
+    _join(cx, project_id, int(member_id or 0), level)
     cx.execute(
         "INSERT INTO credential VALUES (?, ?, ?, ?, ?)",
         (made.client_id, _digest(made.client_secret), project_id, member_id, now),
@@ -174,15 +183,18 @@ def user_reply(cx: sqlite3.Connection, user: sqlite3.Row) -> dict[str, Any]:
 
 def project_reply(cx: sqlite3.Connection, project: sqlite3.Row, *, cached: bool = True) -> dict[str, Any]:
     """A project with its datasets and the people in it; ``cached`` False is the reply to its creation."""
-    fresh = {"from_cache": True, "regenerate_datetime": clock.iso(project["created"])}
+    members = {"from_cache": True, "regenerate_datetime": clock.iso(project["created"])}
+    # A new dataset makes the caches stale; the next view of the project fills them again and says so (recorded).
+    datasets = members | {"from_cache": bool(project["directories_cached"])}
+    caches = {"directory_list": datasets, "member_list": members, "preview_file_list": datasets}
     people = cx.execute(
-        "SELECT user.*, member.id AS member_id, role.level FROM role JOIN member ON member.id = role.member_id "
+        "SELECT user.id, email, member.id AS member_id, role.* FROM role JOIN member ON member.id = role.member_id "
         "JOIN user ON user.id = member.user_id WHERE role.project_id = ? ORDER BY member.id",
         (project["id"],),
     ).fetchall()
     return {
         "api_billing_enabled": None,
-        "cache_info": dict.fromkeys(("directory_list", "member_list", "preview_file_list"), fresh) if cached else None,
+        "cache_info": caches if cached else None,
         "credit_balance": None,
         "default_report_dashboard_id": None,
         "directory_list": [

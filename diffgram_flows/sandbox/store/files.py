@@ -12,7 +12,7 @@ from diffgram_flows.sandbox import clock
 from diffgram_flows.sandbox.media import Links
 
 IMAGES = (
-    "SELECT file.*, image.width, image.height, image.blob, image.id AS image FROM file "
+    "SELECT file.*, image.width, image.height, image.blob, image.rotation_degrees, image.id AS image FROM file "
     "JOIN image ON image.id = file.image_id "
 )
 
@@ -60,6 +60,35 @@ def remove(cx: sqlite3.Connection, directory_id: int | None, file_id: int) -> in
     ).rowcount
 
 
+def copy(cx: sqlite3.Connection, directory_id: int, row: sqlite3.Row) -> tuple[int, str]:
+    """Add a file to a dataset that is like another one; return its id and the blob for a copy of the bytes."""
+    kind = cx.execute("SELECT content_type FROM image WHERE id = ?", (row["image"],)).fetchone()["content_type"]
+    picture = Picture(row["original_filename"], row["width"], row["height"], kind)
+    file_id, blob = add(cx, row["project_id"], directory_id, picture)
+    cx.execute(
+        "UPDATE file SET ordinal = ?, file_metadata = ? WHERE id = ?", (row["ordinal"], row["file_metadata"], file_id)
+    )
+    change(cx, file_id, {"rotation_degrees": row["rotation_degrees"]})
+    return file_id, blob
+
+
+def change(cx: sqlite3.Connection, file_id: int, wanted: dict[str, Any]) -> None:
+    """Set what can be set on a file: ``ordinal`` and ``rotation_degrees``. Everything else is ignored (recorded)."""
+    if "ordinal" in wanted:
+        cx.execute("UPDATE file SET ordinal = ? WHERE id = ?", (wanted["ordinal"], file_id))
+    if "rotation_degrees" in wanted:
+        cx.execute(
+            "UPDATE image SET rotation_degrees = ? WHERE id = (SELECT image_id FROM file WHERE id = ?)",
+            (wanted["rotation_degrees"], file_id),
+        )
+    cx.execute("UPDATE file SET updated = ? WHERE id = ?", (time.time(), file_id))
+
+
+def describe(cx: sqlite3.Connection, file_id: int, metadata: str) -> None:
+    """Store the metadata of a file, as JSON. No recorded reply shows it."""
+    cx.execute("UPDATE file SET file_metadata = ? WHERE id = ?", (metadata, file_id))
+
+
 def get(cx: sqlite3.Connection, project_id: int, file_id: object) -> sqlite3.Row | None:
     """The image file of this id."""
     row: sqlite3.Row | None = cx.execute(
@@ -102,7 +131,7 @@ def base_reply(row: sqlite3.Row) -> dict[str, Any]:
         "created_time": clock.iso(row["created"]),
         "hash": row["hash"],
         "id": row["id"],
-        "ordinal": 0,
+        "ordinal": row["ordinal"],
         "original_filename": row["original_filename"],
         "state": "added",
         "time_last_updated": clock.iso(row["updated"]),
@@ -112,8 +141,8 @@ def base_reply(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def image_reply(row: sqlite3.Row, links: Links) -> dict[str, Any]:
-    """The image of a file with links to its bytes."""
+def image_reply(row: sqlite3.Row, links: Links | None) -> dict[str, Any]:
+    """The image of a file with links to its bytes, or without."""
     return {
         "annotation_status": None,
         "bucket_name": None,
@@ -121,11 +150,11 @@ def image_reply(row: sqlite3.Row, links: Links) -> dict[str, Any]:
         "height": row["height"],
         "id": row["image"],
         "original_filename": row["original_filename"],
-        "rotation_degrees": 0,
+        "rotation_degrees": row["rotation_degrees"],
         "soft_delete": False,
-        "url_signed": links.sign(row["blob"])[0],
+        "url_signed": links and links.sign(row["blob"])[0],
         "url_signed_blob_path": row["blob"],
-        "url_signed_thumb": links.sign(row["blob"] + "_thumb")[0],
+        "url_signed_thumb": links and links.sign(row["blob"] + "_thumb")[0],
         "width": row["width"],
     }
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from diffgram_flows.sandbox import clock
 from diffgram_flows.sandbox.replies import fault
-from diffgram_flows.sandbox.store import directories, files
+from diffgram_flows.sandbox.store import directories, files, hooks
 
 VERSION = "Version: 1.0.0"
 UPDATES = ("update", "update_with_existing")
+COPY = "copy_file"  # a file of a completed task, copied into a job's output dataset
 STATUS_FILTERS = {
     "All": "1",
     "Success": "status = 'success'",
@@ -71,6 +72,12 @@ def begin_local(cx: sqlite3.Connection, wanted: Wanted) -> int:
     )
 
 
+def begin_upload(cx: sqlite3.Connection, wanted: Wanted) -> int:
+    """Note an import whose bytes came in chunks: it does not wait in the queue, although it begins in ``init``."""
+    state = {"status": "init", "processing_deferred": 0, "attempted": round(time.time())}
+    return _insert(cx, wanted, source="from_resumable", **state)
+
+
 def _insert(cx: sqlite3.Connection, wanted: Wanted, **state: Any) -> int:
     instance_list = None if wanted.instance_list is None else json.dumps(wanted.instance_list)
     now = time.time()
@@ -91,7 +98,8 @@ def claim(cx: sqlite3.Connection) -> sqlite3.Row | None:
     row: sqlite3.Row | None = cx.execute(
         "UPDATE input SET status = 'local_processing_queue', processing_deferred = 0, status_text = ?, attempted = ?, "
         "updated = ?, update_log = ? WHERE id = "
-        "(SELECT id FROM input WHERE status IN ('init', 'retrying') ORDER BY id LIMIT 1) RETURNING *",
+        "(SELECT id FROM input WHERE status IN ('init', 'retrying') AND processing_deferred ORDER BY id LIMIT 1) "
+        "RETURNING *",
         (VERSION, round(time.time()), time.time(), json.dumps(Outcome("", None).update_log)),
     ).fetchone()
     return row
@@ -109,7 +117,7 @@ def put_back(cx: sqlite3.Connection, row: sqlite3.Row) -> None:
 
 def finish(cx: sqlite3.Connection, row: sqlite3.Row, outcome: Outcome, instance_list: list[Any] | None) -> bool:
     """Write the outcome of an attempt; False if the attempt is no longer ours."""
-    return _ours(
+    finished = _ours(
         cx,
         row,
         "status = ?, status_text = ?, percent_complete = ?, file_id = coalesce(?, file_id), "
@@ -125,6 +133,10 @@ def finish(cx: sqlite3.Connection, row: sqlite3.Row, outcome: Outcome, instance_
             time.time(),
         ),
     )
+    if finished and outcome.file_id is not None and row["mode"] not in UPDATES:
+        where = {"directory_id": row["directory_id"], "file_id": outcome.file_id}
+        hooks.file_uploaded(cx, row["project_id"], input_id=row["id"], **where)
+    return finished
 
 
 def _ours(cx: sqlite3.Connection, row: sqlite3.Row, changes: str, values: tuple[Any, ...]) -> bool:
@@ -158,8 +170,9 @@ def retry(cx: sqlite3.Connection, row: sqlite3.Row) -> None:
 
 def archive(cx: sqlite3.Connection, row: sqlite3.Row) -> None:
     """Archive an import; its file leaves all datasets, so its name is free again."""
-    if row["file_id"] is not None:
-        files.remove(cx, None, row["file_id"])
+    file_id = row["newly_copied_file_id"] if row["mode"] == COPY else row["file_id"]
+    if file_id is not None:
+        files.remove(cx, None, file_id)
     cx.execute("UPDATE input SET archived = 1, updated = ? WHERE id = ?", (time.time(), row["id"]))
 
 
@@ -213,6 +226,7 @@ def reply(cx: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
         "instance_list": shown,
         "media_type": row["media_type"],
         "mode": row["mode"],
+        "newly_copied_file_id": row["newly_copied_file_id"],
         "original_filename": row["original_filename"],
         "percent_complete": row["percent_complete"],
         "processing_deferred": bool(row["processing_deferred"]),

@@ -197,6 +197,27 @@ def stored(cx: sqlite3.Connection, file_id: int, *, removed: bool = False) -> li
     ).fetchall()
 
 
+def counted(cx: sqlite3.Connection, file_id: int) -> list[sqlite3.Row]:
+    """How many instances of each label a file has: ``label_file_id``, ``count``, and an ``id``."""
+    return cx.execute(
+        "SELECT min(id) AS id, label_file_id, count(*) AS count FROM instance WHERE file_id = ? AND NOT soft_delete "
+        "GROUP BY label_file_id ORDER BY min(id)",
+        (file_id,),
+    ).fetchall()
+
+
+def copy(cx: sqlite3.Connection, source_id: int, target_id: int) -> None:
+    """Draw on one file what is drawn on another one."""
+    for row in stored(cx, source_id):
+        values = {**dict(row), "id": None, "file_id": target_id, "task_id": None, "previous_id": None}
+        marks = ", ".join("?" * len(values))
+        made = cx.execute(
+            f"INSERT INTO instance ({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - names of columns
+            tuple(values.values()),
+        )
+        cx.execute("UPDATE instance SET root_id = id WHERE id = ?", (made.lastrowid,))
+
+
 def content_of(row: sqlite3.Row) -> tuple[Any, ...]:
     """What :attr:`Drawn.content` was when the row was stored."""
     return (

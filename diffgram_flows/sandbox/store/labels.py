@@ -81,9 +81,11 @@ def colours(found: list[sqlite3.Row]) -> dict[str, Any]:
     return {str(row["id"]): json.loads(row["colour"]) for row in found}
 
 
-def label_dict(cx: sqlite3.Connection, project_id: int, schema_id: int | None) -> dict[str, Any]:
-    """The labels of a schema as a launched job and its tasks carry them."""
-    found = label_files(cx, project_id, schema_id=schema_id)
+def label_dict(cx: sqlite3.Connection, project_id: int, schema_id: int | None, until: float | None) -> dict[str, Any]:
+    """The labels of a schema as a job and its tasks carry them: those that were there when it was launched."""
+    found = [
+        row for row in label_files(cx, project_id, schema_id=schema_id) if until is None or row["created"] <= until
+    ]
     return {
         "label_file_colour_map": colours(found),
         "label_file_list": [row["id"] for row in found],
