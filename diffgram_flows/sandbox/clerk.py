@@ -49,9 +49,12 @@ class Clerk:
         links = Links(self._media, row["base_url"], self._settings.url_lifetime)
         with self._database.read() as cx:
             found = exports.found_files(cx, row)
+        self._advance(row, len(found), 0)
+        with self._database.read() as cx:
             counted = dict(row) | {"file_list_length": len(found)}
             kept = found[:-1] if self._settings.export_fault == "missing_file" else found
             content = exports.content(cx, counted, kept, links)
+        self._advance(row, len(found), max(0, len(found) - 1))  # the last file is done when all of it is written
         data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         if self._settings.export_fault == "truncated":
             data = data[: len(data) // 2]
@@ -61,6 +64,10 @@ class Clerk:
         os.replace(partial, path)
         with self._database.write() as cx:
             exports.finish(cx, row["id"], len(found))
+
+    def _advance(self, row: sqlite3.Row, count: int, done: int) -> None:
+        with self._database.write() as cx:
+            exports.advance(cx, row["id"], count, done)
 
     def _run(self) -> None:
         while not self._stopping:

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS session (token_hash TEXT PRIMARY KEY, user_id INTEGER
 CREATE TABLE IF NOT EXISTS member (id INTEGER PRIMARY KEY, user_id INTEGER UNIQUE);
 CREATE TABLE IF NOT EXISTS project (
     id INTEGER PRIMARY KEY, string_id TEXT NOT NULL UNIQUE, name TEXT, user_id INTEGER NOT NULL,
-    directory_id INTEGER, created REAL NOT NULL
+    directory_id INTEGER, created REAL NOT NULL, directories_cached INTEGER NOT NULL DEFAULT 1
 );
 CREATE TABLE IF NOT EXISTS role (
     project_id INTEGER NOT NULL, member_id INTEGER NOT NULL, level TEXT NOT NULL, first_name TEXT, last_name TEXT,

@@ -23,11 +23,11 @@ def is_export(recorded: Exchange) -> bool:
 def filled(got: Any, recorded: Exchange) -> tuple[Any, Any]:
     """A reply and the recorded one, with the same places trimmed in both."""
     wanted = recorded.response.get("json", recorded.response.get("text"))
-    got, wanted = _clockless(got), _clockless(wanted)
+    got, wanted = clockless(got), clockless(wanted)
     if not (isinstance(wanted, dict) and "readme" in wanted and isinstance(got, dict)):
         return got, wanted
     got, wanted = _same_files(got, wanted)
-    model = _clockless(exchange(_MODEL).response["json"])
+    model = clockless(exchange(_MODEL).response["json"])
     for key, value in wanted.items():
         if value == _SAME:
             wanted[key] = _info(recorded, model[key], wanted, got[key]) if key == "export_info" else model[key]
@@ -57,12 +57,13 @@ def _info(recorded: Exchange, model: dict[str, Any], wanted: dict[str, Any], got
     return {**info, "directory": directory, "job": None}
 
 
-def _clockless(value: Any) -> Any:
+def clockless(value: Any) -> Any:
+    """An export without moments, and without its own number."""
     if isinstance(value, dict):
         return {
-            key: type(item).__name__ if key in _CLOCKS | _STALE and item is not None else _clockless(item)
+            key: type(item).__name__ if key in _CLOCKS | _STALE and item is not None else clockless(item)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_clockless(item) for item in value]
+        return [clockless(item) for item in value]
     return re.sub(r"(?<=/export/)\d+(?=_)", "<id>", value) if isinstance(value, str) else value

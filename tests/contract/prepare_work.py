@@ -103,6 +103,11 @@ def an_export_archived(stage: Stage) -> None:
     stage.execute("UPDATE export SET archived = 1 WHERE id = 13")
 
 
+@before("14/get_member_list#1")
+def a_dataset_made_since_the_last_view(stage: Stage) -> None:
+    stage.execute("UPDATE project SET directories_cached = 0")
+
+
 @before("14/Project#2", "14/Project#3")
 def the_default_dataset_full(stage: Stage) -> None:
     _fill(stage, 1, exchange("14/Project#2").response["json"]["file_list"])

@@ -58,7 +58,11 @@ def credential_new(request: Request, project: str, body: Body, server: Server) -
 def project_view(caller: Viewer, server: Server) -> Response:
     """The project with its members and datasets."""
     with server.database.read() as cx:
-        return JsonReply({"project": accounts.project_reply(cx, caller.project), "user_permission_level": None})
+        reply = accounts.project_reply(cx, caller.project)
+    if not caller.project["directories_cached"]:
+        with server.database.write() as cx:
+            cx.execute("UPDATE project SET directories_cached = 1 WHERE id = ?", (caller.project_id,))
+    return JsonReply({"project": reply, "user_permission_level": None})
 
 
 @router.get("/api/project/{project}/user/legacy/working_dir/view")

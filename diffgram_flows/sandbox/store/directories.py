@@ -18,6 +18,7 @@ def new(cx: sqlite3.Connection, project_id: int, nickname: str) -> int:
     cursor = cx.execute(
         "INSERT INTO directory (project_id, nickname, created) VALUES (?, ?, ?)", (project_id, nickname, time.time())
     )
+    cx.execute("UPDATE project SET directories_cached = 0 WHERE id = ?", (project_id,))
     return int(cursor.lastrowid or 0)
 
 

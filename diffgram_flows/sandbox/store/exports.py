@@ -111,6 +111,14 @@ def content(cx: sqlite3.Connection, row: Any, found: list[sqlite3.Row], links: L
     }
 
 
+def advance(cx: sqlite3.Connection, export_id: int, count: int, done: int) -> None:
+    """Note how many files an export has and how many of them are written; its status stays init (recorded)."""
+    cx.execute(
+        "UPDATE export SET file_list_length = ?, percent_complete = ? WHERE id = ?",
+        (count, 100 * done / count if count else 0.0, export_id),
+    )
+
+
 def finish(cx: sqlite3.Connection, export_id: int, count: int) -> None:
     """Note that the JSON of an export lies where it belongs."""
     cx.execute(
