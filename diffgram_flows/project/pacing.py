@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from diffgram_flows.diffgram import Pacer
-from diffgram_flows.ledger import Ledger, Limit, open_ledger
+from diffgram_flows.ledger import Ledger, Limit, SharedPacer, open_ledger
 from diffgram_flows.ledger.pacing import SERVER_LIMITS
 
 
@@ -29,18 +29,26 @@ class WorkdirPacer(Pacer):
         }
         self._opening = threading.Lock()
         self._ledger: Ledger | None = None
+        self._shared: SharedPacer | None = None
 
     def wait(self, endpoint: str) -> None:
-        if endpoint not in self._limits:
-            return
-        with self._opening:
-            if self._ledger is None:
-                self._ledger = open_ledger(str(self._workdir / "ledger.db"), self._server)
-            pacer = self._ledger.pacer(self._server, self._limits)
-        pacer.wait(endpoint)
+        if endpoint in self._limits:
+            self._opened().wait(endpoint)
+
+    def penalise(self, endpoint: str, seconds: float) -> None:
+        if endpoint in self._limits:
+            self._opened().penalise(endpoint, seconds)
 
     def close(self) -> None:
+        """Close the ledger; a later call opens it again."""
         with self._opening:
             if self._ledger is not None:
                 self._ledger.close()
-                self._ledger = None
+            self._ledger = self._shared = None
+
+    def _opened(self) -> SharedPacer:
+        with self._opening:
+            if self._shared is None:
+                self._ledger = open_ledger(str(self._workdir / "ledger.db"), self._server)
+                self._shared = self._ledger.pacer(self._server, self._limits)
+            return self._shared
