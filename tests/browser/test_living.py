@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import requests
 from servers.browser import HOSTILE_DATASET, Page, Site, picture, until
+
+from diffgram_flows.sandbox import SandboxProcess
 
 
 def test_a_wrong_password_is_said_to_be_wrong(page: Page) -> None:
@@ -110,3 +114,22 @@ def test_the_page_and_its_parts_have_strict_headers(site: Site) -> None:
         assert "unsafe" not in policy
     for path in ("/page/nothing.js", "/page/..%2Fserver.py", "/page/__init__.py"):
         assert requests.get(site.sandbox.url + path, timeout=30).status_code in (404, 500)
+
+
+def test_a_newcomer_is_told_what_to_do_first(page: Page, tmp_path: Path) -> None:
+    with SandboxProcess(tmp_path / "new", rate_limits=False) as sandbox:
+        fresh = Page(page.driver, Site(sandbox))
+        fresh.open()
+        fresh.log_in()
+        assert "No dataset has files yet" in fresh.text(".empty")
+        assert "diffgram-flows import" in fresh.text(".empty pre")
+        fresh.go("#/jobs")
+        until(lambda: "No job yet" in fresh.text(".empty"))
+        fresh.go("#/imports")
+        until(lambda: "Nothing was imported yet" in fresh.text(".empty"))
+        fresh.site.dataset("photos")
+        fresh.site.upload("photos", "first.jpg")
+        fresh.go("#/")
+        until(lambda: fresh.all(".tile"))
+        assert fresh.text("h1") == "photos"
+        fresh.driver.get("about:blank")  # nothing asks the server any more when it stops
