@@ -224,11 +224,10 @@ def batch_4(stage: Stage) -> None:
 @before("06/upload_with_batch", "06/upload_with_batch_unknown_label", "06/upload_with_batch_missing_key",
         "06/upload_with_batch_no_entry")  # fmt: skip
 def batch_5(stage: Stage) -> None:
-    box = {**stages.BOX, "name": "car"}
-    del box["label_file_id"]
+    box = _named_box("car")
     content = {
         "btu_1.jpg": {"instance_list": [box], "frame_packet_map": None, "file_metadata": {"camera": "left"}},
-        "btu_2.jpg": {"instance_list": [{**box, "name": "unicorn"}], "frame_packet_map": None},
+        "btu_2.jpg": {"instance_list": [_named_box("unicorn")], "frame_packet_map": None},
         "btu_3.jpg": {"instance_list": [box]},
     }
     stage.execute(
@@ -238,10 +237,14 @@ def batch_5(stage: Stage) -> None:
     )
 
 
+def _named_box(name: str) -> dict[str, object]:
+    return {key: value for key, value in stages.BOX.items() if key != "label_file_id"} | {"name": name}
+
+
 @before("06/append_data", "06/append_data_no_headers")
 def batch_6_is_empty(stage: Stage) -> None:
     stage.execute("UPDATE input_batch SET download_status = NULL, pre_labeled_data = NULL, updated = NULL")
-    content = {"bta_1.jpg": {"instance_list": [{"type": "box", "name": "car"}], "frame_packet_map": None}}
+    content = {"bta_1.jpg": {"instance_list": [_named_box("car")], "frame_packet_map": None}}
     stage.sent_files["blob"] = json.dumps(content).encode()
 
 

@@ -15,6 +15,18 @@ from contract.values import deviations
 
 LATER = [each for each in exchanges() if each.later]
 WATCH = "INSERT INTO history SELECT * FROM input WHERE id = new.id"
+#: What becomes of uploads in chunks: status, name, dataset, and how many boxes are on the file (contract 7 and 8).
+UPLOADED: dict[str, tuple[str, str, int, int]] = {
+    "05/single_chunk_chunk0": ("success", "up_single.png", 2, 0),
+    "05/multi_small_chunks_chunk4": ("init", "up_multi.jpg", 2, 0),
+    "05/multi_5MiB_chunks_chunk2": ("success", "up_big.png", 2, 0),
+    "05/no_directory_id_chunk0": ("success", "nodir.png", 1, 0),
+    "05/no_source_chunk0": ("success", "nosource.png", 2, 0),
+    "05/unsafe_filename_chunk0": ("success", "sp_ace_1.png", 2, 0),
+    "06/upload_with_batch": ("success", "btu_1.jpg", 2, 1),
+    "06/upload_with_batch_no_entry": ("success", "btu_4.jpg", 2, 0),
+    "06/upload_with_appended_batch": ("success", "bta_1.jpg", 2, 1),
+}
 INPUT = "/api/walrus/v1/project/{p}/input"
 
 
@@ -37,6 +49,24 @@ def test_an_import_ends_as_recorded(recorded: Exchange, stage: Stage) -> None:
     if wanted is not None and "reimport" not in recorded.name:  # those were other packets
         del shown["frame_packet_map"]
         assert deviations(shown, wanted, makes=True) == []
+
+
+@pytest.mark.parametrize(("name", "wanted"), UPLOADED.items(), ids=UPLOADED)
+def test_an_upload_in_chunks_ends_as_it_did(name: str, wanted: tuple[str, str, int, int], stage: Stage) -> None:
+    status, file_name, directory_id, boxes = wanted
+    stage.reset()
+    stage.forget_name(file_name)
+    prepare(exchange(name), stage)
+    before = stage.newest_import()
+    stage.ask(exchange(name))
+    row = stage.outcome(before, patience=0.3 if status == "init" else 10.0)
+    assert row is not None
+    assert (row["status"], row["original_filename"], row["directory_id"]) == (status, file_name, directory_id)
+    if status == "success":
+        shown = stage.post(f"/api/project/{{p}}/file/{row['file_id']}/annotation/list")["file_serialized"]
+        assert (shown["original_filename"], len(shown["instance_list"])) == (file_name, boxes)
+        oldest = 1  # of the two labels "car"
+        assert all(each["label_file_id"] == oldest for each in shown["instance_list"])
 
 
 def test_an_import_passes_the_recorded_states(stage: Stage) -> None:

@@ -199,6 +199,15 @@ def test_a_batch_that_cannot_be_read_says_so(call: Call) -> None:
     assert batch["download_log_pre_labeled_data"]["error"]
 
 
+def test_an_unknown_batch_crashes_what_looks_for_it(call: Call) -> None:
+    crash = (500, {"error": "'NoneType' object has no attribute 'project_id'"})
+    headers = {"Content-Range-Index": "0", "Content-Range-Total-Chunks": "1"}
+    piece = call(f"{BATCH}/99999/append-data", headers=headers, files={"file": ("blob", b"{}")})
+    (upload,) = send(call, "x.png", picture(), MIB, input_batch_id=99_999)
+    for reply in (call(f"{BATCH}/99999"), piece, upload):
+        assert (reply.status_code, reply.json()) == crash
+
+
 @pytest.mark.parametrize(
     ("entry", "error"),
     [
