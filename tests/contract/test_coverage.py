@@ -17,7 +17,6 @@ ELSEWHERE = {
     "12/received_webhook_requests": (
         "tests/contract/test_webhooks.py::test_a_completed_task_is_told_twice_once_without_its_job"
     ),
-    "08/timeline_of_an_async_export": "tests/contract/test_exports.py::test_an_export_passes_the_recorded_states",
     "15/processing": "tests/sandbox/test_imports.py::test_twenty_twins_at_once_give_one_file",
     "15/rate_limits": "tests/contract/test_limits.py::test_one_call_more_than_the_limit_is_too_much",
     "15/cpu_gate": "tests/sandbox/test_faults.py::test_workers_pause_as_on_a_busy_host",
