@@ -95,7 +95,7 @@ class FaultMiddleware:
         self._delay = delay
         self._replies: dict[str, Callable[[str], Response]] = {
             "server_error": lambda path: JsonReply({"error": SERVER_ERROR}, 500),
-            "bad_gateway": lambda path: Response(BAD_GATEWAY, 502, media_type="text/html"),
+            "bad_gateway": lambda path: Response(BAD_GATEWAY, 502, {"Content-Type": "text/html"}),
             "rate_limit": _limited,
         }
 
