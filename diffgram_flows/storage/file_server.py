@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import mimetypes
 import os
 import re
 import secrets
@@ -27,6 +26,7 @@ from typing import Any, BinaryIO, Self
 from urllib.parse import parse_qs, quote, unquote
 
 from diffgram_flows.errors import ConfigurationError, ObjectNotFound, StorageUnavailable
+from diffgram_flows.storage.media import TYPES
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +34,6 @@ CHUNK = 64 * 1024
 """Bytes that are read and sent at a time."""
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")  # several ranges at once may be ignored, and are
-_TYPES = mimetypes.MimeTypes().types_map[True] | {
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-    ".webp": "image/webp",
-}
 
 
 def inside(root: Path, key: str) -> Path:
@@ -231,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "No such range.", total=stat.st_size)
             return
         self.send_response(HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK)
-        self.send_header("Content-Type", _TYPES.get(os.path.splitext(key)[1].lower(), "application/octet-stream"))
+        self.send_header("Content-Type", TYPES.get(os.path.splitext(key)[1].lower(), "application/octet-stream"))
         self.send_header("Content-Length", str(len(span)))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", f'"{version_of(stat)}"')

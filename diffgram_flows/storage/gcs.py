@@ -10,15 +10,18 @@ from typing import Any
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Lease, StoredObject
 from diffgram_flows.storage.base import (
+    MAX_SIGNED_TTL,
     READ_LIMIT,
     grant,
     last_byte,
     split_uri,
     within,
 )
-from diffgram_flows.storage.gcs_credentials import load_credentials, longest_ttl, signing_arguments
-from diffgram_flows.storage.gcs_errors import translated, translated_signing
+from diffgram_flows.storage.gcs_credentials import hmac_signer, load_credentials, longest_ttl, signer_of
+from diffgram_flows.storage.gcs_errors import translated
+from diffgram_flows.storage.media import media_type
 from diffgram_flows.storage.settings import StorageSettings
+from diffgram_flows.storage.sigv4 import UrlSigner
 from diffgram_flows.storage.store import BaseStore, refuse_unfetchable
 
 TIMEOUT = (10, 60)
@@ -29,6 +32,9 @@ RETRY_SECONDS = 20.0
 
 PAGE_SIZE = 1000
 """Objects a page of a listing, the most that Google gives."""
+
+SIGNED_AT_ONCE = 8
+"""URLs that Google signs for us at the same time."""
 
 _FIELDS = "items(name,size,generation,updated,storageClass),nextPageToken"
 """Without it Google sends, and Python parses, ten times as much a page."""
@@ -49,7 +55,7 @@ class GoogleStore(BaseStore):
 
     Args:
         name: Of the bucket.
-        settings: How to reach it (``gcs_*`` and ``requester_pays``).
+        settings: How to reach it (``gcs_*``, ``requester_pays`` and ``content_type_by_suffix``).
     """
 
     def __init__(self, name: str, settings: StorageSettings | None = None) -> None:
@@ -69,6 +75,20 @@ class GoogleStore(BaseStore):
         endpoint = self._settings.gcs_endpoint
         options = {"api_endpoint": endpoint} if endpoint else None
         return storage.Client(project=project, credentials=credentials, client_options=options)
+
+    @cached_property
+    def _signer(self) -> Any:
+        credentials, _ = self._identity
+        return signer_of(credentials)
+
+    @cached_property
+    def _hmac(self) -> UrlSigner | None:
+        return hmac_signer(self._name, self._settings) if self._settings.gcs_hmac else None
+
+    @property
+    def _signing_threads(self) -> int:  # type: ignore[override]
+        """Where Google signs, each URL is a call."""
+        return SIGNED_AT_ONCE if self.max_ttl() < MAX_SIGNED_TTL else 1
 
     @cached_property
     def _payer(self) -> str | None:
@@ -102,21 +122,14 @@ class GoogleStore(BaseStore):
 
     def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
         refuse_unfetchable(obj)
-        with translated(obj.uri), translated_signing(obj.uri):
-            credentials, _ = self._identity
-            arguments = signing_arguments(credentials, obj.uri)
+        with translated(obj.uri):
             seconds, expires_at = grant(ttl, self.max_ttl(), obj.uri)
-            url: str = self._blob(obj).generate_signed_url(
-                version="v4",
-                method="GET",
-                expiration=timedelta(seconds=seconds),
-                generation=obj.version,
-                query_parameters={"userProject": self._payer} if self._payer else None,
-                **arguments,
-            )
+            url = self._hmac_url(obj, seconds) if self._hmac else self._rsa_url(obj, seconds)
         return Lease(url=url, expires_at=expires_at, uri=obj.uri)
 
     def max_ttl(self) -> timedelta:
+        if self._hmac:
+            return MAX_SIGNED_TTL
         credentials, _ = self._identity
         return longest_ttl(credentials)
 
@@ -128,6 +141,9 @@ class GoogleStore(BaseStore):
             return within(self._get(obj, start, last), obj, limit)
 
     def close(self) -> None:
+        signer = self.__dict__.pop("_signer", None)
+        if hasattr(signer, "close"):
+            signer.close()
         client = self.__dict__.pop("_client", None)
         if client is not None:
             client.close()
@@ -141,6 +157,31 @@ class GoogleStore(BaseStore):
     def _list(self, **arguments: Any) -> Any:
         bucket = self._client.bucket(self._name, user_project=self._payer)
         return self._client.list_blobs(bucket, fields=_FIELDS, timeout=TIMEOUT, retry=self._retry, **arguments)
+
+    def _hmac_url(self, obj: StoredObject, seconds: int) -> str:
+        params = {"generation": obj.version}
+        if self._payer:
+            params["userProject"] = self._payer
+        if media := self._media_type(obj):
+            params["response-content-type"] = media
+        if self._hmac is None:
+            raise TypeError("there is no HMAC key")
+        return self._hmac.sign(obj.key, seconds, params)
+
+    def _rsa_url(self, obj: StoredObject, seconds: int) -> str:
+        url: str = self._blob(obj).generate_signed_url(
+            version="v4",
+            method="GET",
+            expiration=timedelta(seconds=seconds),
+            generation=obj.version,
+            response_type=self._media_type(obj) or None,
+            query_parameters={"userProject": self._payer} if self._payer else None,
+            credentials=self._signer,
+        )
+        return url
+
+    def _media_type(self, obj: StoredObject) -> str:
+        return media_type(obj.key) if self._settings.content_type_by_suffix else ""
 
     def _blob(self, obj: StoredObject) -> Any:
         bucket = self._client.bucket(self._name, user_project=self._payer)

@@ -1,21 +1,27 @@
 """Who we are to Google, and how that identity signs. Imports Google's libraries inside the functions only.
 
-Three ways to sign a URL. A key file signs here, for 7 days. An identity without a key (a machine's, a federated or an
-impersonated one) asks Google's signBlob, one HTTPS call a URL; Google rotates the key behind it and promises that a
-signature works for 12 hours only. A person's own login cannot sign at all.
+Four ways to sign a URL. A key file signs here, for 7 days, and so does an HMAC key, fifty times as fast. An identity
+without a key (a machine's, a federated or an impersonated one) asks Google's signBlob, one HTTPS call a URL; Google
+rotates the key behind it and promises that a signature works for 12 hours only. A person's login cannot sign at all.
 """
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
 from diffgram_flows.errors import ConfigurationError, SigningError
 from diffgram_flows.storage.base import MAX_SIGNED_TTL
+from diffgram_flows.storage.gcs_remote import remote_signer
 from diffgram_flows.storage.settings import StorageSettings
+from diffgram_flows.storage.sigv4 import UrlSigner
 
 MAX_KEYLESS_TTL = timedelta(hours=12)
 """For how long a signature by a Google-managed key is good (Google's page on creating signatures)."""
+
+HMAC_KEY, HMAC_SECRET = "GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY"
+"""Names in the environment."""
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _CURE = (
@@ -54,8 +60,8 @@ def longest_ttl(credentials: Any) -> timedelta:
     return MAX_SIGNED_TTL if isinstance(credentials, service_account.Credentials) else MAX_KEYLESS_TTL
 
 
-def signing_arguments(credentials: Any, uri: str) -> dict[str, Any]:
-    """What ``Blob.generate_signed_url`` must be given so that this credential signs.
+def signer_of(credentials: Any) -> Any:
+    """Whoever signs for a credential: itself if it has a key, else Google.
 
     Raises:
         SigningError: The credential belongs to a person, who cannot sign.
@@ -64,13 +70,29 @@ def signing_arguments(credentials: Any, uri: str) -> dict[str, Any]:
     from google.auth.transport.requests import Request
 
     if isinstance(credentials, Signing):
-        return {"credentials": credentials}
+        return credentials
     if not credentials.valid:
         credentials.refresh(Request())
     email = getattr(credentials, "service_account_email", None)
     if not email:
-        raise SigningError(f"The Google login that would sign {uri} belongs to no service account.", cure=_CURE)
-    return {"service_account_email": email, "access_token": credentials.token}
+        raise SigningError("The Google login that would sign belongs to no service account.", cure=_CURE)
+    return remote_signer(credentials, email)
+
+
+def hmac_signer(bucket: str, settings: StorageSettings) -> UrlSigner:
+    """Signs with an HMAC key of a service account, as on S3.
+
+    Raises:
+        ConfigurationError: The environment does not hold it.
+    """
+    key, secret = os.environ.get(HMAC_KEY, ""), os.environ.get(HMAC_SECRET, "")
+    if not key or not secret:
+        raise ConfigurationError(
+            f"There is no HMAC key for gs://{bucket}.",
+            cure=f"Create one for a service account, set {HMAC_KEY} and {HMAC_SECRET}, or turn gcs_hmac off.",
+        )
+    host = settings.gcs_endpoint or os.environ.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com"
+    return UrlSigner(key, secret, "", f"{host.rstrip('/')}/{bucket}/", "auto")
 
 
 def _from_key_file(path: str) -> tuple[Any, str | None]:

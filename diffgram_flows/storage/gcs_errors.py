@@ -10,7 +10,6 @@ from diffgram_flows.errors import (
     BucketNotFound,
     DiffgramFlowsError,
     ObjectNotFound,
-    SigningError,
     StorageError,
     StorageUnavailable,
 )
@@ -42,22 +41,6 @@ def translated(uri: str, *, is_bucket: bool = False) -> Iterator[None]:
             f"Google refuses the credential for {uri} ({type(error).__name__}).",
             cure="Check that its key still exists.",
         ) from error
-
-
-@contextmanager
-def translated_signing(uri: str) -> Iterator[None]:
-    """Tell a signBlob that Google refused from one that never got there; Google's library raises the same for both."""
-    from google.auth.exceptions import TransportError
-
-    try:
-        yield
-    except TransportError as error:
-        if error.__cause__ is not None:
-            raise _no_answer(uri, error) from error
-        cure = (
-            "Grant it iam.serviceAccounts.signBlob on itself (roles/iam.serviceAccountTokenCreator), or use a key file."
-        )
-        raise SigningError(f"Google does not let the service account sign {uri}.", cure=cure) from error
 
 
 def _no_answer(uri: str, error: Exception) -> StorageUnavailable:

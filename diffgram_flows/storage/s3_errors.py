@@ -16,6 +16,7 @@ from diffgram_flows.errors import (
     StorageError,
     StorageUnavailable,
 )
+from diffgram_flows.storage.preflight import NO_SSE_C
 
 _HOW_TO_LOG_IN = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (s3_profile, AWS_PROFILE), "
@@ -25,6 +26,8 @@ _RELIST = "List the bucket again."
 _REGION = "Set s3_region to the bucket's region."
 _RIGHTS = "Grant s3:ListBucket on the bucket and s3:GetObject on its objects, and kms:Decrypt if KMS encrypts them."
 _LATER = "Try again later."
+
+_SSE_C = "Server Side Encryption"
 
 _SAYINGS: Mapping[str, tuple[type[DiffgramFlowsError], str, str]] = {
     "NoSuchBucket": (BucketNotFound, "There is no bucket for {uri}.", "Check the name and the account or endpoint."),
@@ -68,6 +71,10 @@ def translated(uri: str) -> Iterator[None]:
 def _from_reply(uri: str, reply: Mapping[str, Any]) -> DiffgramFlowsError:
     """The error of an HTTP reply: by S3's own code where it is known, by the status where not."""
     code, status = str(reply["Error"].get("Code", "")), int(reply["ResponseMetadata"]["HTTPStatusCode"])
+    if status == 412:  # the reply to a HEAD has no body that could say more
+        code = "PreconditionFailed"
+    if code == "InvalidRequest" and _SSE_C in str(reply["Error"].get("Message", "")):
+        return AccessDenied(f"{uri} is encrypted with a key of the customer (SSE-C).", cure=NO_SSE_C)
     if code in _SAYINGS:
         kind, what, cure = _SAYINGS[code]
         return kind(what.format(uri=uri), cure=cure)

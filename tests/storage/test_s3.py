@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+import boto3
 import pytest
 import requests
+from botocore.config import Config
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from servers.s3 import S3Server
 from servers.tls_proxy import Answer, Question, TlsProxy, running_tls_proxy
 
-from diffgram_flows.errors import AccessDenied, ConfigurationError, SigningError, StorageUnavailable
+from diffgram_flows.errors import (
+    AccessDenied,
+    ConfigurationError,
+    ObjectNotFound,
+    SigningError,
+    StorageError,
+    StorageUnavailable,
+)
 from diffgram_flows.models import StoredObject
 from diffgram_flows.storage import MAX_SIGNED_TTL, StorageSettings
 from diffgram_flows.storage.s3 import S3Store
+from diffgram_flows.storage.sigv4 import UrlSigner
 
 HOUR = timedelta(hours=1)
 HOSTS = (
@@ -25,8 +38,37 @@ HOSTS = (
     "s3.eu-central-1.amazonaws.com",
     "photos.s3.eu-central-1.amazonaws.com",
 )
+STS = "sts.eu-central-1.amazonaws.com"
+ROLE = "arn:aws:iam::123456789012:role/photos"
 EMPTY_LIST = b"""<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
 <Name>photos</Name><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>"""
+ENTRY = (
+    "<Contents><Key>{}</Key><LastModified>2026-11-22T10:00:00.000Z</LastModified><ETag>&quot;0&quot;</ETag>"
+    "<Size>5</Size><StorageClass>{}</StorageClass>{}</Contents>"
+)
+RESTORED = (
+    "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress><RestoreExpiryDate>{}-12-31T00:00:00.000Z"
+    "</RestoreExpiryDate></RestoreStatus>"
+)
+ARCHIVE = EMPTY_LIST.replace(
+    b"</ListBucketResult>",
+    "".join(
+        ENTRY.format(*entry)
+        for entry in (
+            ("cold.jpg", "GLACIER_IR", ""),
+            ("deep.jpg", "DEEP_ARCHIVE", ""),
+            ("frozen.jpg", "GLACIER", "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>"),
+            ("restored.jpg", "GLACIER", RESTORED.format(2999)),
+            ("warm+%2B.jpg", "STANDARD", ""),
+            ("was-restored.jpg", "GLACIER", RESTORED.format(2020)),
+        )
+    ).encode()
+    + b"</ListBucketResult>",
+)
+SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
+ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey><SessionToken>role-token</SessionToken>
+<Expiration>{}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
 
 
 @pytest.fixture
@@ -120,6 +162,193 @@ def test_the_requester_pays_by_the_query_so_that_a_plain_get_does(s3_server: S3S
     without = url.replace("x-amz-request-payer=requester&", "").replace("&x-amz-request-payer=requester", "")
     assert without != url
     assert requests.get(without, timeout=10).status_code == 403
+
+
+@pytest.fixture
+def role(s3_server: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TlsProxy]:
+    """An STS that hands out the owner's keys, first for 20 minutes and then for an hour each, to the external id 77."""
+    lives = iter([20, 60, 60])
+
+    def answer(question: Question) -> Answer:
+        asked = dict(parse_qsl(question.body.decode()))
+        if (question.host, asked["RoleArn"], asked.get("ExternalId")) != (STS, ROLE, "77"):
+            return Answer(403, body=b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
+        end = datetime.now(UTC) + timedelta(minutes=next(lives))
+        return Answer(200, body=ASSUMED.format(*s3_server.owner, f"{end:%Y-%m-%dT%H:%M:%SZ}").encode())
+
+    with running_tls_proxy(tmp_path, (STS,), answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(proxy.certificate))
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        log_in(monkeypatch, "AKIDEXAMPLE", "secret-key")
+        yield proxy
+
+
+def test_a_role_is_assumed_again_before_its_credential_is_too_short_to_sign(
+    s3_server: S3Server, bucket: str, role: TlsProxy
+) -> None:
+    settings = StorageSettings(s3_endpoint=s3_server.endpoint, s3_role_arn=ROLE, s3_external_id="77")
+    with S3Store(bucket, settings) as store:
+        obj = next(store.iter_objects())
+        lease = store.lease(obj, timedelta(hours=6))
+        assert timedelta(minutes=54) < lease.expires_at - datetime.now(UTC) <= timedelta(minutes=55)
+        assert [again.uri for again in store.sign_many([obj] * 3, HOUR)] == [obj.uri] * 3
+    assert "X-Amz-Security-Token=role-token" in lease.url
+    assert requests.get(lease.url, timeout=10).content == b"bytes"
+    assert len(role.asked) == 2
+
+
+def test_a_role_that_may_not_be_assumed_is_named(s3_server: S3Server, bucket: str, role: TlsProxy) -> None:
+    settings = StorageSettings(s3_endpoint=s3_server.endpoint, s3_role_arn=ROLE, s3_external_id="88")
+    with S3Store(bucket, settings) as store, pytest.raises(AccessDenied, match=r"role/photos.*s3_external_id"):
+        store.check()
+
+
+def test_a_role_that_is_none_is_named(s3_server: S3Server, bucket: str) -> None:
+    settings = StorageSettings(s3_endpoint=s3_server.endpoint, s3_role_arn="photos")
+    with S3Store(bucket, settings) as store, pytest.raises(ConfigurationError, match="The role photos"):
+        store.check()
+
+
+def test_without_a_credential_no_role_can_be_assumed(s3_server: S3Server) -> None:
+    settings = StorageSettings(s3_endpoint=s3_server.endpoint, s3_role_arn=ROLE)
+    with S3Store("photos", settings) as store, pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID"):
+        store.check()
+
+
+def test_a_url_can_name_the_version(s3_server: S3Server, bucket: str) -> None:
+    enabled = {"Status": "Enabled"}
+    s3_server.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    s3_server.client.put_object(Bucket=bucket, Key="2.jpg", Body=b"first")
+    settings = StorageSettings(s3_endpoint=s3_server.endpoint, s3_pin_versions=True)
+    with S3Store(bucket, settings) as store:
+        old, kept = store.iter_objects()
+        unpinned, pinned = store.sign_many([old, kept], HOUR)
+        s3_server.client.put_object(Bucket=bucket, Key="2.jpg", Body=b"second")
+        assert requests.get(pinned.url, timeout=10).content == b"first"
+        with pytest.raises(ObjectNotFound, match="replaced"):
+            store.lease(kept, HOUR)
+        failed: list[str] = []
+        told = store.sign_many([old, kept, old], HOUR, on_failure=lambda obj, _: failed.append(obj.key))
+        assert [lease.uri for lease in told] == [old.uri, old.uri]
+        assert failed == ["2.jpg"]
+    assert "versionId" not in unpinned.url
+    assert requests.get(unpinned.url, timeout=10).content == b"bytes"
+
+
+@pytest.mark.parametrize("token", ["", "a/b+c=="])
+def test_signs_as_boto3_does(token: str) -> None:
+    client = boto3.client(
+        "s3",
+        region_name="eu-central-1",
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="secret/+key",
+        aws_session_token=token or None,
+        config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    )
+    base = "https://photos.s3.eu-central-1.amazonaws.com/"
+    signer = UrlSigner("AKIDEXAMPLE", "secret/+key", token, base, "eu-central-1")
+    params = {"response-content-type": "image/jpeg", "versionId": "a.b_c/+"}
+
+    @given(key=st.text(st.characters(codec="utf-8"), min_size=1))
+    @hypothesis_settings(max_examples=40, deadline=None)
+    def agrees(key: str) -> None:
+        wanted = {"Bucket": "photos", "Key": key, "ResponseContentType": "image/jpeg", "VersionId": "a.b_c/+"}
+        theirs = urlsplit(client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=600))
+        query = dict(parse_qsl(theirs.query))
+        now = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        mine = urlsplit(signer.sign(key, 600, params, now=now))
+        assert (mine.netloc, mine.path, dict(parse_qsl(mine.query))) == (theirs.netloc, theirs.path, query)
+
+    agrees()
+    assert "secret" not in repr(signer)
+
+
+def test_boto3_signs_where_the_fast_signer_does_not_agree(
+    s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("diffgram_flows.storage.sigv4._quoted", lambda text: text)
+    with S3Store(bucket, StorageSettings(s3_endpoint=s3_server.endpoint)) as store, caplog.at_level("INFO"):
+        url = store.lease(next(store.iter_objects()), HOUR).url
+    assert "boto3 signs" in caplog.text
+    assert requests.get(url, timeout=10).content == b"bytes"
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], TlsProxy]]:
+    """An AWS whose objects lie in archives, and which answers a GET of any object as it is told."""
+    answers: list[Answer] = []
+
+    def answer(question: Question) -> Answer:
+        if question.method == "HEAD":
+            return Answer(200, {"x-amz-bucket-region": "eu-central-1"})
+        return Answer(200, body=ARCHIVE) if "list-type=2" in question.target else answers[0]
+
+    with running_tls_proxy(tmp_path, HOSTS, answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(proxy.certificate))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(proxy.certificate))
+        log_in(monkeypatch, "AKIDEXAMPLE", "secret-key")
+
+        def told(reply: Answer) -> TlsProxy:
+            answers[:] = [reply]
+            return proxy
+
+        yield told
+
+
+def test_what_lies_in_an_archive_is_left_out_unless_it_was_restored(archive: Callable[[Answer], TlsProxy]) -> None:
+    archive(Answer(200))
+    told: list[tuple[str, str]] = []
+    with S3Store("photos") as store:
+        found = list(store.iter_objects(on_skip=lambda obj, reason: told.append((obj.key, reason.value))))
+    assert [(obj.key, obj.storage_class) for obj in found] == [
+        ("cold.jpg", "GLACIER_IR"),
+        ("restored.jpg", "GLACIER (restored)"),
+        ("warm +.jpg", "STANDARD"),
+    ]
+    assert [key for key, _ in told] == ["deep.jpg", "frozen.jpg", "was-restored.jpg"]
+    assert {reason for _, reason in told} == {"in an archive storage class"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "what", "cure"),
+    [
+        (307, {"Location": "https://x"}, "", "redirected", "s3_region"),
+        (403, {}, "<Error><Code>InvalidObjectState</Code></Error>", "archive", "Restore"),
+        (403, {}, "<Error><Code>AccessDenied</Code></Error>", r"refuses.*AccessDenied", "s3:GetObject"),
+        (403, {}, "<Error><Code>AccessDenied</Code><Message>kms:Decrypt ...</Message></Error>", "KMS", "kms:Decrypt"),
+        (400, {}, f"<Error><Code>InvalidRequest</Code><Message>{SSE_C}</Message></Error>", "SSE-C", "cannot carry"),
+        (200, {"Content-Type": "binary/octet-stream"}, "x", "served as binary", "content_type_by_suffix"),
+        (200, {"Content-Type": "image/jpeg"}, "x", "does not answer a part", "Slow"),
+    ],
+)
+def test_a_preflight_says_why_a_url_would_not_be_fetched(
+    archive: Callable[[Answer], TlsProxy], status: int, headers: dict[str, str], body: str, what: str, cure: str
+) -> None:
+    proxy = archive(Answer(status, headers, body.encode()))
+    with S3Store("photos") as store:
+        report = store.preflight(ttl=HOUR)
+    assert report.region == "eu-central-1"
+    assert report.ok == (status == 200)
+    assert any(re.search(what, finding.what) and re.search(cure, finding.cure) for finding in report.findings)
+    fetch = proxy.asked[-1]
+    assert fetch.headers["Range"] == "bytes=0-0"
+    assert "Authorization" not in fetch.headers
+    assert "Signature" not in repr(report)
+
+
+def test_a_key_of_the_customer_is_named(archive: Callable[[Answer], TlsProxy]) -> None:
+    archive(Answer(400, body=f"<Error><Code>InvalidRequest</Code><Message>{SSE_C}</Message></Error>".encode()))
+    with S3Store("photos") as store, pytest.raises(AccessDenied, match="SSE-C"):
+        store.read(an_object("photos"))
+
+
+def test_a_listing_that_is_cut_off_is_no_listing(aws: TlsProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "EMPTY_LIST", EMPTY_LIST[:-20])
+    with S3Store("photos") as store, pytest.raises(StorageError, match="s3://photos"):
+        list(store.iter_objects())
 
 
 @pytest.mark.parametrize(
