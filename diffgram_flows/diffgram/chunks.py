@@ -83,9 +83,14 @@ class UploadState:
             InvalidRequest: It is something else.
         """
         try:
-            return cls(**json.loads(text))
+            state = cls(**json.loads(text))
+            good = all(
+                isinstance(value, int) and value >= 0 for value in (state.size, state.chunk_size - 1, state.sent)
+            )
         except (TypeError, ValueError):
-            pass
+            good = False
+        if good and isinstance(state.uncertain, bool):
+            return state
         raise InvalidRequest("This is not the state of an upload.", cure="Give the text of UploadState.to_json.")
 
     @classmethod

@@ -162,7 +162,7 @@ def _forbidden(status: int, about: str, fields: dict[str, str]) -> DiffgramError
     said = _said(fields)
     if "Can't find project" in said:
         return ProjectNotFound(
-            f"The server has no project for {about}{said}",
+            f"The project does not exist; the call was for {about}{said}",
             cure="Use the project's string id, as it stands in the address of its web page.",
             status=status,
             fields=fields,

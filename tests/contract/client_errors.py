@@ -41,7 +41,7 @@ RAISES: Expected = (
         },
     )
     | _all(ProjectNotFound, {"01/wrong_project": "'no-such-project'.*Can't find project.*string id"})
-    | _all(SessionRequired, {"07/task_by_id": "task 1 .*Please login.*web page"})
+    | _all(SessionRequired, dict.fromkeys(("07/task_by_id", "14/task.get_by_id#1"), "task 1 .*Please login.*web page"))
     | _all(
         BrokenReply,
         {
@@ -178,6 +178,10 @@ REFUSED: dict[str, str] = {
         ),
         "file_id=.*update_with_existing.*erases what people drew",
     ),
+    "14/file.from_url#1": "directory_id None.*whole number",
+    "14/set_default_directory_from_url#1": "directory_id None.*whole number",
+    "14/from_packet_label_file_id#1": r"sdk_4\.jpg.*Instance 0 is a NoneType",
+    "14/file.update_overwrite#1": "file_id=105.*erases what people drew",
     "10/update_no_mode": "file_id=8.*without a mode",
     "10/update_unknown_file_field": "file_id='8'.*whole number",
     "10/update_empty_list": "file_id=8.*adds nothing",

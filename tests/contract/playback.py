@@ -77,7 +77,7 @@ def answer_of(recorded: Exchange | str | dict[str, Any] | list[Any]) -> Answer:
 def request_differences(sent: Sent, play: Play, recorded: Exchange) -> list[str]:
     """What distinguishes what the client sent from what was recorded, in words."""
     found = []
-    if (sent.method, sent.path) != (recorded.method, recorded.path):
+    if (sent.method, sent.path) != (recorded.method, recorded.path.partition("?")[0]):
         found.append(f"{sent.method} {sent.path} instead of {recorded.method} {recorded.path}")
     for name, value in _headers(recorded).items():
         if sent.headers.get(name) != value:
@@ -109,7 +109,7 @@ def result_differences(result: object, play: Play, recorded: Exchange) -> list[s
 
 def operation(recorded: Exchange) -> tuple[str, str]:
     """What an exchange is one example of, its status aside."""
-    path = re.sub(r"/\d+(?=/|$)", "/<id>", recorded.path)
+    path = re.sub(r"/\d+(?=/|$)", "/<id>", recorded.path.partition("?")[0])
     return recorded.method, re.sub(r"/project/[^/]+/", "/project/<p>/", path)
 
 

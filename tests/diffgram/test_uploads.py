@@ -211,7 +211,16 @@ def test_files_that_cannot_be_sent(server: Server, client: DiffgramClient, tmp_p
     assert server.sent == []
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"uuid": 1, "new": 2}', "null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[1]", '{"uuid": 1, "new": 2}', "null"),
+        '{"uuid": "a", "name": "b", "size": "10", "chunk_size": 5}',
+        '{"uuid": "a", "name": "b", "size": 10, "chunk_size": 0}',
+        '{"uuid": "a", "name": "b", "size": 10, "chunk_size": 5, "sent": -1}',
+        '{"uuid": "a", "name": "b", "size": 10, "chunk_size": 5, "uncertain": 1}',
+    ],
+)
 def test_what_is_no_state_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="state of an upload"):
         UploadState.from_json(text)
