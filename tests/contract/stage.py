@@ -117,8 +117,10 @@ class Stage:
             "SELECT 1 FROM input WHERE NOT archived AND id > ? AND length(coalesce(original_filename, '')) < 256 AND "
             "(status IN ('local_processing_queue', 'processing', 'downloaded') OR processing_deferred)"
         )
+        announced = "SELECT 1 FROM event UNION ALL SELECT 1 FROM export WHERE status = 'init' AND due IS NOT NULL"
         while time.monotonic() < deadline:
-            if not any(server.server_state.tasks for server in servers) and not self.execute(busy, self._last_import):
+            done = not any(server.server_state.tasks for server in servers) and not self.execute(announced)
+            if done and not self.execute(busy, self._last_import):
                 return
             time.sleep(0.002)
 

@@ -122,7 +122,7 @@ def recorded(kind: str) -> list[Json]:
 
 @pytest.mark.usefixtures("hooked")
 def test_a_completed_task_is_told_twice_once_without_its_job(
-    person: Callable[..., Json], receiver: Receiver, stage: Stage
+    person: Callable[..., Json], receiver: Receiver, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.execute("UPDATE task SET status = 'available' WHERE id = 3")
     stage.execute("UPDATE job SET output_dir_action = 'nothing' WHERE id = 1")
@@ -132,6 +132,7 @@ def test_a_completed_task_is_told_twice_once_without_its_job(
     assert posts[0]["json"]["id"] < posts[1]["json"]["id"]
     person("POST", "/api/v1/task/3/complete", {})
     assert len(receiver.settle(stage)) == 2
+    assert "Webhook" not in caplog.text
 
 
 @pytest.mark.usefixtures("hooked")
@@ -180,7 +181,7 @@ def test_files_are_told_even_of_imports_that_failed_on_instances_and_downloads_t
 
 @pytest.mark.usefixtures("hooked")
 def test_a_receiver_that_refuses_is_not_asked_again(
-    person: Callable[..., Json], receiver: Receiver, stage: Stage
+    person: Callable[..., Json], receiver: Receiver, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.status = 503
     stage.execute("UPDATE task SET status = 'available' WHERE id = 3")
@@ -188,11 +189,12 @@ def test_a_receiver_that_refuses_is_not_asked_again(
     person("POST", "/api/v1/task/3/complete", {})
     assert len(receiver.settle(stage)) == 2
     assert stage.execute("SELECT count(*) AS n FROM action_run")[0]["n"] == 0
+    assert caplog.messages == ["Webhook of action 2: answered 503; there is no retry."] * 2
 
 
 @pytest.mark.usefixtures("hooked")
 def test_only_http_targets_are_tried_and_a_dead_one_holds_nobody_up(
-    person: Callable[..., Json], receiver: Receiver, stage: Stage
+    person: Callable[..., Json], receiver: Receiver, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     for action, url in ((1, "file:///etc/hostname"), (3, "http://127.0.0.1:9/")):
         stage.execute("UPDATE action SET content = json_set(content, '$.config_data.url', ?) WHERE id = ?", url, action)
@@ -204,6 +206,10 @@ def test_only_http_targets_are_tried_and_a_dead_one_holds_nobody_up(
     stage.execute("UPDATE job SET output_dir_action = 'nothing' WHERE id = 1")
     person("POST", "/api/v1/task/3/complete", {})
     assert [post["json"]["action_id"] for post in receiver.settle(stage)] == [2, 2]
+    assert sorted(caplog.messages) == [
+        *["Webhook of action 1: its URL is not http(s); nothing was sent."] * 2,
+        *["Webhook of action 3: ConnectionError; there is no retry."] * 2,
+    ]
 
 
 @pytest.mark.usefixtures("hooked")
