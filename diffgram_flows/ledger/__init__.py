@@ -30,6 +30,7 @@ from diffgram_flows.ledger.claims import Claim, Claims, Heartbeat
 from diffgram_flows.ledger.database import open_ledger
 from diffgram_flows.ledger.diffing import Change, Diff
 from diffgram_flows.ledger.ledger import Ledger
+from diffgram_flows.ledger.outcomes import Outcome
 from diffgram_flows.ledger.pacing import SERVER_LIMITS, Limit, SharedPacer
 from diffgram_flows.ledger.plans import Plan
 from diffgram_flows.ledger.pushes import PushRow
@@ -51,6 +52,7 @@ __all__ = [
     "Ledger",
     "Limit",
     "ObjectRow",
+    "Outcome",
     "Plan",
     "PushRow",
     "Recorded",

@@ -73,7 +73,9 @@ def _unopened(url: URL, error: Exception) -> LedgerError:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         try:
-            return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            return sa.create_engine(
+                url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"client_encoding": "utf8"}
+            )
         except ImportError as error:
             raise ConfigurationError(
                 f"The driver for PostgreSQL is missing: {error}.", cure="pip install 'diffgram-flows[postgres]'"

@@ -36,6 +36,7 @@ class Ledger(Book):
     def __init__(self, engine: Engine, target: str) -> None:
         super().__init__(engine, target)
         self.target = target
+        self._pacers: dict[tuple[object, ...], SharedPacer] = {}
         self.objects = Objects(engine, target)
         self.claims = Claims(engine, target)
         self.plans = Plans(engine, target)
@@ -54,8 +55,9 @@ class Ledger(Book):
             return connection.execute(query).scalar() or 0
 
     def pacer(self, server: str, limits: Mapping[str, Limit] = SERVER_LIMITS) -> SharedPacer:
-        """The pacer that everybody on this database shares for one server."""
-        return SharedPacer(self._engine, server, limits)
+        """The pacer that everybody on this database shares for one server; the same one for the same arguments."""
+        key = (server, tuple(sorted(limits.items(), key=lambda item: item[0])))
+        return self._pacers.setdefault(key, SharedPacer(self._engine, server, limits))
 
     def for_target(self, target: str) -> Ledger:
         """The ledger of another target in the same database."""

@@ -39,6 +39,12 @@ class Locks(Book):
             with suppress(LedgerError), self._writing() as connection:  # the lock would expire by itself
                 connection.execute(sa.delete(locks).where(locks.c.name == full_name, locks.c.holder == holder))
 
+    def held(self, name: str) -> bool:
+        """Whether somebody holds a lock right now."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(locks).where(locks.c.name == f"{self._target}#{name}")).one_or_none()
+            return row is not None and row.expires_at > self._now(connection) and not certainly_dead(row.holder)
+
     def _take(self, name: str, holder: str, seconds: float) -> None:
         with self._writing() as connection:
             # The row is made first, free: two who come at the same moment wait for each other on it.

@@ -13,6 +13,7 @@ from diffgram_flows.errors import LedgerError
 from diffgram_flows.ledger.book import clean, pages
 from diffgram_flows.ledger.claims import lost
 from diffgram_flows.ledger.diffing import Differ
+from diffgram_flows.ledger.outcomes import Settler
 from diffgram_flows.ledger.recording import Recorder
 from diffgram_flows.ledger.rows import ObjectRow, object_row
 from diffgram_flows.ledger.schema import objects
@@ -26,7 +27,7 @@ _PAGE = 10_000  # ids in one statement
 _REPLACED = objects.c.successor.is_not(None)
 
 
-class Objects(Recorder, Differ, Tracer):
+class Objects(Settler, Recorder, Differ, Tracer):
     """Objects of one target.
 
     Methods that write an outcome take the number of the claim under which the work was done. With it they write all
@@ -41,7 +42,8 @@ class Objects(Recorder, Differ, Tracer):
         query = sa.select(objects.c.key, objects.c.version).where(
             objects.c.target == self._target,
             objects.c.bucket == page[0].bucket,
-            objects.c.key.between(page[0].key, page[-1].key),
+            objects.c.key >= page[0].key,  # BETWEEN with a collation is not understood by PostgreSQL
+            objects.c.key <= page[-1].key,
         )
         with self._reading() as connection:
             known = {(row.key, row.version) for row in connection.execute(query)}
@@ -160,8 +162,8 @@ class Objects(Recorder, Differ, Tracer):
         return [Failure(row.object.uri, row.reason) for row in self.rows("failed", "refused")]
 
     def by_file_id(self) -> dict[int, ObjectRow]:
-        """Imported objects by Diffgram's file id."""
-        return {row.file_id: row for row in self.rows("imported") if row.file_id is not None}
+        """Imported objects by Diffgram's file id; what is gone from the bucket is here as long as its file is there."""
+        return {row.file_id: row for row in self.rows("imported", "gone") if row.file_id is not None}
 
     def _select(self, column: sa.Column[Any] | sa.Table, states: Sequence[str]) -> sa.Select[Any]:
         query = sa.select(column).where(objects.c.target == self._target)

@@ -61,12 +61,15 @@ class Plans(Book):
         super().__init__(engine, target)
         self._recorder = Recorder(engine, target)
 
-    def make(self, parameters: Mapping[str, Any], changes: Iterable[Change]) -> Plan:
+    def make(
+        self, parameters: Mapping[str, Any], changes: Iterable[Change], *, also: Mapping[str, int] | None = None
+    ) -> Plan:
         """Write a plan while its changes are found.
 
         Args:
             parameters: Anything that JSON can hold.
             changes: From :meth:`Objects.diff`; if it is a :class:`Diff` itself, all its counts are kept.
+            also: More counts to keep, read when the changes are at their end.
 
         Raises:
             LedgerError: An object cannot be kept, see :func:`recordable`.
@@ -80,6 +83,7 @@ class Plans(Book):
             for change in batch:
                 counts[change.kind] = counts.get(change.kind, 0) + 1
         counts.update(changes.counts if isinstance(changes, Diff) else {})
+        counts.update(also or {})
         with self._writing() as connection:
             self._set(connection, plan.id, state="ready", counts=json.dumps(counts))
         return self.find(plan.id)

@@ -51,6 +51,11 @@ class Pushes(Book):
         settled = replace(row, state=state, reason=reason, file_id=file_id or row.file_id)
         self._upsert(pushes, [self._values(settled)], update=("state", "reason", "file_id", "updated_at"))
 
+    def save(self, rows: Iterable[PushRow]) -> None:
+        """Write what became of many intents in one transaction: state, reason, file, and the boxes that are left."""
+        update = ("state", "reason", "file_id", "boxes", "updated_at")
+        self._upsert(pushes, [self._values(row) for row in rows], update=update)
+
     def rows(self, *states: str, brain: str | None = None) -> list[PushRow]:
         """Pushes in these states (all if none is given), of one brain version or of all, in order of file name."""
         query = sa.select(pushes).where(pushes.c.target == self._target).order_by(pushes.c.file_name, pushes.c.brain)

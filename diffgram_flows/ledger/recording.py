@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from diffgram_flows.errors import LedgerError
 from diffgram_flows.ledger.book import MAX_BYTES, Book, recordable
 from diffgram_flows.ledger.diffing import Change
-from diffgram_flows.ledger.schema import objects
+from diffgram_flows.ledger.schema import objects, positions
 from diffgram_flows.ledger.states import ON_THEIR_WAY, before
 from diffgram_flows.models import StoredObject
 
@@ -183,10 +183,19 @@ class Recorder(Book):
         at = time.time()
         if self._postgres:
             values = (self._target, state, at, at, *(list(column) for column in zip(*rows, strict=True)))
-            return connection.exec_driver_sql(_POSTGRES_INSERT, values).rowcount
-        return connection.exec_driver_sql(
-            _SQLITE_INSERT, [(self._target, *row, state, at, at) for row in rows]
-        ).rowcount
+            written = connection.exec_driver_sql(_POSTGRES_INSERT, values).rowcount
+        else:
+            every = [(self._target, *row, state, at, at) for row in rows]
+            written = connection.exec_driver_sql(_SQLITE_INSERT, every).rowcount
+        if written:
+            self._move_on(connection, written)
+        return written
+
+    def _move_on(self, connection: Connection, number: int) -> None:
+        """Count new objects into the position; for changes of states a trigger does it."""
+        insert = self._insert(positions).values(target=self._target, position=number)
+        moved = positions.c.position + insert.excluded.position
+        connection.execute(insert.on_conflict_do_update(positions.primary_key, set_={"position": moved}))
 
     def _lock(self, connection: Connection, batch: Sequence[Change]) -> None:
         """Rows before the position, see :class:`Book`."""

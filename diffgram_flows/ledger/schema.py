@@ -51,7 +51,7 @@ sa.Index(
     postgresql_where=objects.c.claim_id.is_not(None),
 )
 
-# Written by triggers (migration 0002), so that no change of state can be made without it.
+# Written by a trigger (migration 0002), so that no change of state can be made without it.
 events = sa.Table(
     "events",
     metadata,
@@ -63,7 +63,7 @@ events = sa.Table(
     sa.Index(None, "object_id"),
 )
 
-# As above: how many changes of objects a target has seen.
+# How many changes of objects a target has seen: states by the same trigger, new objects by recording.py.
 positions = sa.Table(
     "positions",
     metadata,
