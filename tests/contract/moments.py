@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from contract import world
+from contract import rows, world
 from contract.recorded import Exchange, calls
-from contract.world import Row, Sighting
+from contract.rows import Row, Sighting
 
 _KEYS = {
     "created_time", "launch_datetime", "regenerate_datetime", "time_completed", "time_created", "time_last_updated",
@@ -66,7 +66,7 @@ def travel(cx: sqlite3.Connection, exchange: Exchange) -> None:
     for sightings in _histories():
         past = [each.sighting for each in sightings if each.moment <= moment]
         if past:
-            world.put(cx, past[-1])
+            rows.put(cx, past[-1])
     for removal in _removals():
         if removal.moment <= moment:
             cx.execute(*removal.sql)
@@ -94,7 +94,7 @@ def before(exchange: Exchange) -> float:
 
 @cache
 def _moments() -> dict[str, tuple[float, float]]:
-    newest = defaultdict(float, {group: world.moment(f"2026-11-22 {clock}") for group, clock in _BEGINNINGS.items()})
+    newest = defaultdict(float, {group: rows.moment(f"2026-11-22 {clock}") for group, clock in _BEGINNINGS.items()})
     found = {}
     for each in calls():
         earlier = newest[each.group]
@@ -104,7 +104,7 @@ def _moments() -> dict[str, tuple[float, float]]:
 
 
 def _known_moment(exchange: Exchange) -> float:
-    return world.moment(f"2026-11-22 {_LATER[exchange.id]}") if exchange.id in _LATER else 0.0
+    return rows.moment(f"2026-11-22 {_LATER[exchange.id]}") if exchange.id in _LATER else 0.0
 
 
 def _shown(value: Any) -> Iterator[float]:
@@ -113,7 +113,7 @@ def _shown(value: Any) -> Iterator[float]:
             if _CLOCK.fullmatch(str(key)):
                 yield float(key)
             elif key in _KEYS and isinstance(item, str) and item not in ("None", ""):
-                yield world.moment(item)
+                yield rows.moment(item)
             else:
                 yield from _shown(item)
     elif isinstance(value, list):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import requests
 import uvicorn
-from contract import moments, world
+from contract import moments, rows, world
 from contract.recorded import Exchange
 from PIL import Image
 
@@ -44,7 +44,7 @@ SPOKEN_OF = {
 def picture(kind: str = "JPEG", size: int = 0) -> bytes:
     """An image, with bytes after its end that no decoder looks at until it has the size, if it is one."""
     stream = io.BytesIO()
-    Image.new("RGB", (world.WIDTH, world.HEIGHT), (90, 120, 60)).save(stream, kind)
+    Image.new("RGB", (rows.WIDTH, rows.HEIGHT), (90, 120, 60)).save(stream, kind)
     return stream.getvalue().ljust(size, b"\0")
 
 

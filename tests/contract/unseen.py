@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+from contract import rows
 from contract.recorded import FOLDER
 
 #: Tasks of job 1 that are counted in its replies and only trimmed rows of its lists: id, file, moment.
@@ -84,6 +85,4 @@ def _file(cx: sqlite3.Connection, entry: dict[str, Any]) -> None:
 
 
 def _moment(clock: str) -> float:
-    from contract import world
-
-    return world.moment(f"2026-11-22 {clock}")
+    return rows.moment(f"2026-11-22 {clock}")

@@ -71,13 +71,14 @@ def test_every_field_must_be_sent_again(browser: Callable[..., requests.Response
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("POST", "/workflow/9999/action", {}),
-        ("PUT", "/9999", HOOK),
-        ("PUT", "/workflow/update", {"workflow_id": 9999, "mode": "UPDATE"}),
+        ("POST", f"{ACTIONS}/workflow/9999/action", {}),
+        ("PUT", f"{ACTIONS}/9999", HOOK),
+        ("PUT", f"{ACTIONS}/workflow/update", {"workflow_id": 9999, "mode": "UPDATE"}),
+        ("GET", "/api/v1/project/{p}/workflow/9999", {}),
     ],
 )
 def test_unknown_ids_are_faults(browser: Callable[..., requests.Response], method: str, path: str, body: Json) -> None:
-    reply = browser(method, ACTIONS + path, body)
+    reply = browser(method, path, body)
     assert (reply.status_code, reply.json()) == (500, {"error": "'NoneType' object has no attribute 'id'"})
 
 
