@@ -269,6 +269,9 @@ def test_lists_of_imports(call: Call, imported: Callable[..., Json]) -> None:
     assert [row["id"] for row in succeeded] == [good["id"]]
     of_file = call(LIST, {"file_id": good["file_id"]}).json()["input_list"]
     assert [row["id"] for row in of_file] == [good["id"]]
+    for status, ids in (("Failed", [bad["id"]]), ("Base_Object_Created", [])):
+        listed = call(LIST, {"limit": 1, "status_filter": status}).json()["input_list"]
+        assert [row["id"] for row in listed] == ids
     refusal = call(LIST, {"status_filter": "failed"})
     known = "['All', 'Success', 'Failed', 'Processing', 'Base_Object_Created', 'Init']"
     assert refusal.json()["log"]["error"] == {"valid_values_list": f"failed not in {known}"}

@@ -33,6 +33,12 @@ def test_bad_credentials_are_forbidden(
     assert (response.status_code, response.json()) == (403, {"error": text})
 
 
+def test_a_wrong_password_lets_nobody_in(call: Call, sandbox: SandboxProcess) -> None:
+    response = call("/api/user/login", {"email": sandbox.email, "password": "wrong", "mode": "password"}, auth=None)
+    assert (response.status_code, "set-cookie" in response.headers) == (400, False)
+    assert response.json()["log"]["error"] == {"login": "Invalid email or password."}
+
+
 @pytest.mark.parametrize(
     ("agent", "status", "text"),
     [
