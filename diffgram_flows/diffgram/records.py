@@ -153,7 +153,10 @@ class FileRow(Record):
 
 
 class Instance(Record):
-    """One annotation of a file. Coordinates are pixels, and ``None`` for kinds without a box."""
+    """One annotation of a file. Coordinates are pixels, and ``None`` for kinds without a box.
+
+    ``attribute_groups`` are the answers as they were sent: group id to ``{"id", "name"}`` of an option, or free text.
+    """
 
     id: int
     type: str = ""
@@ -163,6 +166,8 @@ class Instance(Record):
     y_min: int | None = None
     x_max: int | None = None
     y_max: int | None = None
+    points: list[dict[str, Any]] = Field(default_factory=list)
+    attribute_groups: dict[str, Any] = Field(default_factory=dict)
     score: float | None = None
     machine_made: bool = False
     model_id: int | None = None

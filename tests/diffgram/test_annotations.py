@@ -51,7 +51,8 @@ def saved(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_annotations_of_a_file(server: Server, client: DiffgramClient) -> None:
-    machine = instance(38, machine_made=True, score="0.77", model_id=2, model_run_id=3)
+    answers = {"1": {"id": 2, "name": "partly"}, "2": "AB-123"}
+    machine = instance(38, machine_made=True, score="0.77", model_id=2, model_run_id=3, attribute_groups=answers)
     polygon = instance(39, type="polygon", points=[{"x": 1, "y": 2}], x_min=None)
     server.answer(annotated(instance(2), machine, polygon))
     found = client.annotations(10)
@@ -63,6 +64,8 @@ def test_the_annotations_of_a_file(server: Server, client: DiffgramClient) -> No
     assert (predicted.machine_made, predicted.model_id, predicted.model_run_id) == (True, 2, 3)
     assert predicted.box == Box(4, 10, 20, 110, 120, 0.77)
     assert drawn.box is None
+    assert drawn.points == [{"x": 1, "y": 2}]
+    assert (human.attribute_groups, predicted.attribute_groups) == ({}, answers)
     assert "sig=1" not in repr(found)
 
 
