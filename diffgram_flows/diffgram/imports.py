@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
 from diffgram_flows.diffgram.import_row import ImportRow
@@ -26,16 +27,28 @@ class ImportCalls(Resource):
         """
         self._change(self._walrus("input/packet"), packet.about, packet.body(), endpoint="input/packet")
 
-    def imports(self, *, limit: int = 1000, status: str = "All", file_id: int | None = None) -> list[ImportRow]:
+    def imports(
+        self,
+        *,
+        limit: int = 1000,
+        status: str = "All",
+        file_id: int | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+    ) -> list[ImportRow]:
         """The newest imports, newest first. There is no paging and no filter by name.
 
         Args:
             limit: At most 1000, which is the server's own limit.
             status: ``All``, ``Success``, ``Failed``, ``Processing`` (everything else), ``Init``, spelled like this.
             file_id: Only the imports of this file.
+            first_day, last_day: Only imports that began on these days or between them, in the server's time. The
+                filters are the server's ``date_from`` and ``date_to``; how it reads a day was not recorded.
         """
         about = "the list of imports"
-        body = {"limit": limit, "status_filter": status} | ({"file_id": file_id} if file_id is not None else {})
+        filters = {"file_id": file_id, "date_from": first_day, "date_to": last_day}
+        given = {name: value if isinstance(value, int) else str(value) for name, value in filters.items() if value}
+        body = {"limit": limit, "status_filter": status, **given}
         reply = self._ask(self._walrus("input/view/list"), about, body)
         return parse_all(ImportRow, part(reply, "input_list", about=about), about)
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from diffgram_flows.diffgram import DiffgramClient, ImportRow
 from diffgram_flows.errors import BudgetExhausted
+from diffgram_flows.importing.flights import Flight
 from diffgram_flows.importing.listing import Listing
-from diffgram_flows.importing.prelabelling import settle_prelabels
-from diffgram_flows.importing.reconciling import GRACE
-from diffgram_flows.ledger import Ledger, ObjectRow
+from diffgram_flows.importing.prelabelling import settled, without
+from diffgram_flows.importing.repairing import Repairer
+from diffgram_flows.importing.settling import Settlement
+from diffgram_flows.ledger import Ledger, PushRow
 from diffgram_flows.models import Failure, Progress, no_progress
 
+GRACE = 2.0  # seconds after which a packet that arrived is listed; to err does no harm: names are unique
+_DOUBT = 30.0  # seconds instead of that, where the list is too short to show everything
 _QUEUED = frozenset({"init", "retrying"})  # these only wait for a worker; they are never stuck
 _SLOWEST = 8  # times the first pause between two looks
+_SHARE = 4  # a pause is at least so many times as long as the look before it: looking costs the server, too
 # The store was not there, or had a bad moment, when the server fetched the URL (contract section 5).
 _PASSING = re.compile(r"Error downloading media|no valid response \((?:408|429|5\d\d)\)", re.IGNORECASE)
 
@@ -56,7 +61,7 @@ def follow(
 ) -> FollowReport:
     """Look at the server's list until at most ``down_to`` packets are on their way, or the time is over.
 
-    One follower a dataset at a time: two would settle the same rows, and one could requeue what was just sent again.
+    It follows all that is ``sent``, whoever sent it, so it is for one worker who has the ledger for himself.
 
     Args:
         client: The server.
@@ -73,144 +78,163 @@ def follow(
     Raises:
         DiffgramError: The server does not answer.
     """
-    follower = _Follower(client, ledger, directory_id, stuck_after, max_attempts)
+    follower = Follower(client, ledger, directory_id=directory_id, stuck_after=stuck_after, max_attempts=max_attempts)
+    follower.add(Flight.taken_over(row, None) for row in ledger.objects.rows("sent"))
     ends_at = time.monotonic() + timeout
-    pause, settled = poll, 0
     while True:
-        waiting = follower.look()
-        pause = poll if follower.settled > settled else min(pause * 1.5, poll * _SLOWEST)
-        settled = follower.settled
-        progress(settled, settled + waiting, f"{waiting} on their way")
+        follower.look(poll)
+        tally, waiting = follower.tally, len(follower.flights)
+        progress(tally.settled, tally.settled + waiting, f"{waiting} on their way")
         left = ends_at - time.monotonic()
         if waiting <= down_to or left <= 0:
-            return follower.report(waiting)
-        time.sleep(min(pause, left))
+            return FollowReport(
+                tally.imported_count,
+                tally.duplicates,
+                len(tally.failures),
+                tally.requeued,
+                waiting,
+                tuple(tally.failures),
+            )
+        time.sleep(max(0.0, min(follower.next_look - time.monotonic(), left)))
 
 
-@dataclass(slots=True)
-class _Follower:
-    client: DiffgramClient
-    ledger: Ledger
-    directory_id: int
-    stuck_after: float
-    max_attempts: int
-    imported: int = 0
-    duplicates: int = 0
-    requeued: int = 0
-    failures: list[Failure] = field(default_factory=list)
+class Follower:
+    """Knows what is on its way, and settles what the server has decided.
 
-    @property
-    def settled(self) -> int:
-        return self.imported + self.requeued + len(self.failures)
+    Args:
+        client: The server.
+        ledger: Where outcomes are written, under the claim of each flight.
+        directory_id: The dataset.
+        stuck_after: As in :func:`follow`.
+        max_attempts: As there.
+    """
 
-    def report(self, waiting: int) -> FollowReport:
-        return FollowReport(
-            self.imported, self.duplicates, len(self.failures), self.requeued, waiting, tuple(self.failures)
-        )
+    def __init__(
+        self, client: DiffgramClient, ledger: Ledger, *, directory_id: int, stuck_after: float, max_attempts: int
+    ) -> None:
+        self.flights: dict[int, Flight] = {}
+        self.tally = Settlement(ledger, max_attempts)
+        self.next_look = 0.0
+        self._client, self._ledger = client, ledger
+        self._directory_id, self._stuck_after = directory_id, stuck_after
+        self._repairer = Repairer(client)
+        self._next_rescue = 0.0
+        self._pause = 0.0
 
-    def look(self) -> int:
-        """Settle what the server has decided. How many are still on their way."""
-        rows = self.ledger.objects.rows("sent")
-        if not rows:
-            return 0
-        before = self.settled
-        listing = Listing.read(self.client, self.directory_id)
-        seen = [(row, listing.find(row)) for row in rows]
-        self._finish([(row, found) for row, found in seen if found is not None and found.finished])
-        self._watch([(row, found) for row, found in seen if found is not None and not found.finished])
-        self._search([row for row, found in seen if found is None], listing)
-        return len(rows) - (self.settled - before)
+    def add(self, flights: Iterable[Flight]) -> None:
+        self.flights.update((flight.row.id, flight) for flight in flights)
 
-    def _finish(self, done: Sequence[tuple[ObjectRow, ImportRow]]) -> None:
-        pushes = self.ledger.pushes.of_files([row.file_name for row, _ in done])
-        for row, found in done:
-            travelling = pushes.get(row.file_name, [])
-            if found.file_id is not None and (found.succeeded or found.percent_complete == 100):
-                settle_prelabels(self.ledger, travelling, found, found.file_id)
-                self._imported(row, found.file_id, found)
-            elif found.existing_file_id is not None:
-                settle_prelabels(self.ledger, travelling, None, found.existing_file_id)
-                self._adopted(row, found.existing_file_id, found.id)
+    def look(self, poll: float) -> None:
+        """Ask the server once about everything, and say when to ask again: ``next_look``, monotonic."""
+        begun, before = time.monotonic(), self.tally.settled
+        if self.flights:
+            self._look()
+        changed = self.tally.settled > before
+        self._pause = poll if changed else min(max(poll, self._pause * 1.5), poll * _SLOWEST)
+        now = time.monotonic()
+        self.next_look = now + max(self._pause, _SHARE * (now - begun))
+
+    def _look(self) -> None:
+        flights = list(self.flights.values())
+        listing = Listing.read(self._client, self._directory_id, flights)
+        seen = [(flight, listing.find(flight.row)) for flight in flights]
+        self._arrive([flight for flight, found in seen if found is not None and flight.doubtful])
+        self._finish([(flight, found) for flight, found in seen if found is not None and found.finished])
+        self._watch([(flight, found) for flight, found in seen if found is not None and not found.finished])
+        self._search([flight for flight, found in seen if found is None], listing)
+        for flight in self.tally.write():
+            self.flights.pop(flight.row.id, None)
+        if lost := self.tally.lost_claims:
+            self.flights = {row_id: flight for row_id, flight in self.flights.items() if flight.claim not in lost}
+
+    def _arrive(self, flights: Sequence[Flight]) -> None:
+        """These packets did arrive, although nobody was told."""
+        self.tally.arrived(flights)
+
+    def _finish(self, done: Sequence[tuple[Flight, ImportRow]]) -> None:
+        carried = self._ledger.pushes.of_files([flight.row.file_name for flight, _ in done]) if done else {}
+        for flight, found in done:
+            pushes = carried.get(flight.row.file_name, [])
+            if found.file_id is not None and found.succeeded:
+                self.tally.imported(flight, found.file_id, found.id, settled(pushes, found, found.file_id))
+            elif found.file_id is not None and found.percent_complete == 100:
+                self._repair(flight, found, found.file_id)
+            elif (existing := found.existing_file_id) is not None:
+                self.tally.adopted(flight, existing, found.id, settled(pushes, None, existing))
             elif found.url_expired or _PASSING.search(found.reason):
-                self._resend(row, found.reason, found.id)
+                self.tally.resend(flight, found.reason, found.id)
             else:
-                self._failed(row, found.reason or "The import succeeded without making a file.", found.id)
+                self.tally.failed(flight, found.reason or "The import succeeded without making a file.", found.id)
 
-    def _imported(self, row: ObjectRow, file_id: int, found: ImportRow) -> None:
-        """The file exists. Its instances may have been refused: the server keeps the image all the same."""
-        note = "" if found.succeeded else f"The image is there, but its boxes were refused: {found.reason}"
-        self.ledger.objects.imported(row.id, file_id=file_id, input_id=found.id, note=note)
-        self.imported += 1
-
-    def _adopted(self, row: ObjectRow, file_id: int, input_id: int | None) -> None:
-        self.ledger.objects.imported(
-            row.id, file_id=file_id, input_id=input_id, note="An earlier packet made the file."
-        )
-        self.imported += 1
-        self.duplicates += 1
-
-    def _resend(self, row: ObjectRow, reason: str, input_id: int | None) -> None:
-        if row.attempts >= self.max_attempts:
-            self._failed(row, f"{reason} It was sent {row.attempts} times.", input_id)
+    def _repair(self, flight: Flight, found: ImportRow, file_id: int) -> None:
+        """The file exists, its instances were refused: the server keeps the image all the same."""
+        pushes = self._ledger.pushes.of_files([flight.row.file_name]).get(flight.row.file_name, [])
+        rows = settled(pushes, found, file_id)
+        if not found.instances:
+            self.tally.imported(flight, file_id, found.id, rows, note=f"The image is there, but: {found.reason}")
             return
-        self.ledger.objects.requeue(row.id, reason, input_id=input_id)
-        self.requeued += 1
+        repair = self._repairer.repair(found, file_id)
+        judged = [without(row, repair.refused, repair.note) if row.state == "failed" else row for row in rows]
+        self.tally.imported(flight, file_id, found.id, judged, note=repair.note)
 
-    def _failed(self, row: ObjectRow, reason: str, input_id: int | None) -> None:
-        self.ledger.objects.failed(row.id, reason, input_id=input_id)
-        self.failures.append(Failure(row.object.uri, reason))
-
-    def _watch(self, running: Sequence[tuple[ObjectRow, ImportRow]]) -> None:
+    def _watch(self, running: Sequence[tuple[Flight, ImportRow]]) -> None:
         """Find the imports that a worker took and never finished; the server itself does nothing about them.
 
         The ledger is the memory of this, so that many short runs notice it as well as a long one.
         """
         changed: dict[str, list[int]] = {}
-        abandoned: list[tuple[ObjectRow, ImportRow]] = []
-        for row, found in running:
-            note = f"Seen as {found.status!r}, retried {found.retry_count} times."
+        abandoned: list[tuple[Flight, ImportRow]] = []
+        for flight, found in running:
             if found.status in _QUEUED:
                 continue
-            if row.reason != note:
-                changed.setdefault(note, []).append(row.id)
-            elif time.time() - row.updated_at > self.stuck_after:
-                abandoned.append((row, found))
+            if note := flight.look(found):
+                changed.setdefault(note, []).append(flight.row.id)
+            elif flight.unmoved_for(self._stuck_after):
+                abandoned.append((flight, found))
         for note, ids in changed.items():
-            self.ledger.objects.note(ids, note)
+            self._ledger.objects.note(ids, note)
         self._rescue(abandoned)
 
-    def _rescue(self, abandoned: Sequence[tuple[ObjectRow, ImportRow]]) -> None:
-        """One RETRY call for all that were not retried before: the server allows 300 a day (contract section 3)."""
-        for row, found in abandoned:
+    def _rescue(self, abandoned: Sequence[tuple[Flight, ImportRow]]) -> None:
+        """RETRY for all that were not retried before, in one call, and not often: the server allows 300 a day."""
+        for flight, found in abandoned:
             if found.retry_count:
-                self._failed(row, f"The server's worker died over it twice, it is {found.status!r} for ever.", found.id)
-        again = [(row, found) for row, found in abandoned if not found.retry_count]
-        if not again:
+                self.tally.failed(
+                    flight, f"The server's worker died over it twice, it is {found.status!r} for ever.", found.id
+                )
+        again = [(flight, found) for flight, found in abandoned if not found.retry_count]
+        if not again or time.monotonic() < self._next_rescue:
             return
+        self._next_rescue = time.monotonic() + self._stuck_after / 3
         try:
-            self.client.retry_imports([found.id for _, found in again])
+            self._client.retry_imports([found.id for _, found in again])
         except BudgetExhausted:
             return  # they keep waiting, which is what the error's cure says
-        self.ledger.objects.note([row.id for row, _ in again], "The server was asked to try again.")
+        self._ledger.objects.note([flight.row.id for flight, _ in again], "The server was asked to try again.")
 
-    def _search(self, lost: Sequence[ObjectRow], listing: Listing) -> None:
-        """Packets that the list does not show, although it should: the file exists, or nothing arrived."""
-        overdue = [row for row in lost if time.time() - row.updated_at > self._patience(row, listing)]
-        if not overdue:
-            return
-        missing = self.client.missing_files([row.file_name for row in overdue], self.directory_id)
-        pushes = self.ledger.pushes.of_files([row.file_name for row in overdue])
-        for row in overdue:
-            file_id = None if row.file_name in missing else self._file_id(row.file_name)
-            if file_id is None:
-                self._resend(row, "The server does not know the packet.", row.input_id)
-            else:
-                settle_prelabels(self.ledger, pushes.get(row.file_name, []), None, file_id)
-                self._adopted(row, file_id, row.input_id)
+    def _search(self, lost: Sequence[Flight], listing: Listing) -> None:
+        """Packets that no list shows: their files exist, or they wait far behind, or nothing arrived."""
+        overdue = [flight for flight in lost if time.time() - flight.since > GRACE]
+        names = [flight.row.file_name for flight in overdue]
+        missing = self._client.missing_files(names, self._directory_id)
+        files = self._client.find_files((name for name in names if name not in missing), self._directory_id)
+        pushes = self._ledger.pushes.of_files(list(files)) if files else {}
+        for flight in overdue:
+            name = flight.row.file_name
+            if name in files:
+                self._found(flight, files[name].id, pushes.get(name, []), listing)
+            elif time.time() - flight.since > self._patience(flight, listing):
+                self.tally.lost(flight)
 
-    def _patience(self, row: ObjectRow, listing: Listing) -> float:
-        return GRACE if listing.reaches(row.updated_at) else self.stuck_after
+    def _found(self, flight: Flight, file_id: int, pushes: Sequence[PushRow], listing: Listing) -> None:
+        """The file of a packet whose import no list shows: another packet's, if a list should show it."""
+        rows = settled(pushes, None, file_id)
+        if listing.reaches(flight.since):
+            self.tally.adopted(flight, file_id, flight.row.input_id, rows)
+        else:
+            self.tally.imported(flight, file_id, flight.row.input_id, rows, note="The file was found by its name.")
 
-    def _file_id(self, name: str) -> int | None:
-        files = self.client.files(self.directory_id, search=name)
-        return next((file.id for file in files if file.name == name), None)
+    def _patience(self, flight: Flight, listing: Listing) -> float:
+        if listing.reaches(flight.since):
+            return GRACE
+        return _DOUBT if flight.doubtful else self._stuck_after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from diffgram_flows.diffgram import ImportRow, MachineMark, instance_from_box
@@ -50,13 +51,14 @@ def machine_instances(boxes: Iterable[Box], brain: str) -> list[dict[str, Any]]:
     return [instance_from_box(box, machine=mark) for box in boxes]
 
 
-def settle_prelabels(ledger: Ledger, pushes: Iterable[PushRow], found: ImportRow | None, file_id: int) -> None:
-    """Record what became of the boxes that travelled with a file, now that the file exists.
+def settled(pushes: Iterable[PushRow], found: ImportRow | None, file_id: int) -> list[PushRow]:
+    """What became of the boxes that travelled with a file, now that the file exists.
 
     ``found`` is the import that made it. ``None``: an earlier packet did, and nobody knows yet what that one carried;
     then the intent only gets its file id, and reconciling the pushes asks the server.
     """
     runs = {str(instance.get("model_run_ref")) for instance in found.instances} if found else set()
+    rows = []
     for push in pushes:
         if push.state != "intended" or push.file_id is not None:
             continue
@@ -70,4 +72,11 @@ def settle_prelabels(ledger: Ledger, pushes: Iterable[PushRow], found: ImportRow
             state, reason = "confirmed", ""
         else:
             state, reason = "failed", found.reason
-        ledger.pushes.settle(push, state, reason=reason, file_id=file_id)
+        rows.append(replace(push, state=state, reason=reason, file_id=file_id))
+    return rows
+
+
+def without(push: PushRow, refused: Mapping[int, str], note: str) -> PushRow:
+    """A push of which the server took all boxes but some, by their index; what it did not take was never pushed."""
+    boxes = tuple(box for index, box in enumerate(push.boxes) if index not in refused)
+    return replace(push, boxes=boxes, state="confirmed" if boxes else "failed", reason=note)

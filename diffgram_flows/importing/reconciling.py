@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass
 
 from diffgram_flows.diffgram import DiffgramClient
+from diffgram_flows.importing.following import GRACE
 from diffgram_flows.importing.listing import Listing
 from diffgram_flows.ledger import Ledger
-
-GRACE = 2.0  # seconds after which a packet that arrived is listed; to err does no harm, see below
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class ReconcileReport:
 
 
 def reconcile(client: DiffgramClient, ledger: Ledger, *, directory_id: int, grace: float = GRACE) -> ReconcileReport:
-    """Settle the rows in ``sending``. Call it at the start of a run, when nobody else is sending.
+    """Settle the rows in ``sending``. Only for one worker who has the ledger for himself, and is not sending.
 
     To release a row that was delivered after all does no harm: the server refuses the second packet by its name, and
     following adopts the file of the first.

@@ -16,14 +16,18 @@ from diffgram_flows.ledger.states import before
 
 _PAGE = 2000  # outcomes in one transaction
 # What is replaced by a newer version is not imported or sent again for its own sake.
-_STATE = "CASE WHEN successor IS NOT NULL AND {state} IN ('new', 'imported') THEN 'superseded' ELSE {state} END"
-_SQLITE = f"""
-    UPDATE objects SET state = {_STATE.format(state="?2")}, file_id = coalesce(?3, file_id),
+_SQLITE = """
+    UPDATE objects
+    SET state = CASE WHEN successor IS NOT NULL AND ?2 IN ('new', 'imported') THEN 'superseded' ELSE ?2 END,
+    file_id = coalesce(?3, file_id),
     input_id = coalesce(?4, input_id), reason = ?5, claim_id = NULL, updated_at = ?6
     WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7)) AND (?8 IS NULL OR claim_id = ?8)
 """
-_POSTGRES = f"""
-    UPDATE objects SET state = {_STATE.format(state="%(state)s")}, file_id = coalesce(found.file_id, objects.file_id),
+_POSTGRES = """
+    UPDATE objects
+    SET state = CASE
+        WHEN successor IS NOT NULL AND %(state)s::text IN ('new', 'imported') THEN 'superseded' ELSE %(state)s END,
+    file_id = coalesce(found.file_id, objects.file_id),
     input_id = coalesce(found.input_id, objects.input_id), reason = found.reason, claim_id = NULL, updated_at = %(at)s
     FROM unnest(%(ids)s::bigint[], %(files)s::bigint[], %(inputs)s::bigint[], %(reasons)s::text[])
         AS found(id, file_id, input_id, reason)

@@ -25,7 +25,7 @@ from diffgram_flows.errors import LedgerError, PlanOutdated
 from diffgram_flows.ledger.book import Book, recordable
 from diffgram_flows.ledger.diffing import Change, Diff
 from diffgram_flows.ledger.recording import Naming, Recorded, Recorder, batches
-from diffgram_flows.ledger.schema import plan_rows, plans, positions
+from diffgram_flows.ledger.schema import objects, plan_rows, plans, positions
 from diffgram_flows.models import StoredObject
 
 _PAGE = 5000  # changes
@@ -126,6 +126,28 @@ class Plans(Book):
         with self._writing() as connection:
             self._set(connection, plan_id, state="applied")
         return total
+
+    def duplicates(self, plan_id: str) -> int:
+        """How many objects of a plan are to be imported although another object has the same version and size.
+
+        The other one is earlier in the plan, or in the ledger. It says something where versions are content hashes.
+        """
+        mine = plan_rows.alias("mine")
+        unknown = (mine.c.kind == "changed") | ((mine.c.kind == "new") & mine.c.object_id.is_(None))
+        added = (mine.c.plan_id == plan_id) & unknown
+        first = sa.select(sa.func.count()).select_from(mine).where(added).scalar_subquery()
+        contents = sa.select(mine.c.version, mine.c.size).where(added).distinct().subquery()
+        distinct = sa.select(sa.func.count()).select_from(contents).scalar_subquery()
+        known = (
+            sa.select(objects.c.version, objects.c.size)
+            .where(objects.c.target == self._target, objects.c.state.not_in(("failed", "refused", "archived")))
+            .distinct()
+            .subquery()
+        )
+        same = (contents.c.version == known.c.version) & (contents.c.size == known.c.size)
+        twice = sa.select(sa.func.count()).select_from(contents.join(known, same)).scalar_subquery()
+        with self._reading() as connection:
+            return int(connection.execute(sa.select(first - distinct + twice)).scalar_one())
 
     def drop(self, plan_id: str) -> None:
         """Forget a plan and its changes; what was carried out of it stays."""

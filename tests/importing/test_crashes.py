@@ -6,6 +6,7 @@ import multiprocessing
 import random
 import threading
 import time
+from typing import Any
 
 import pytest
 from servers.bench import Bench, client_of, import_in_child
@@ -33,8 +34,8 @@ class Mortal(DiffgramClient):
         if dying:
             raise SystemExit
 
-    def imports(self, *, limit: int = 1000, status: str = "All", file_id: int | None = None) -> list[ImportRow]:
-        rows = super().imports(limit=limit, status=status, file_id=file_id)
+    def imports(self, **filters: Any) -> list[ImportRow]:
+        rows = super().imports(**filters)
         self.looks -= 1
         if self.looks == 0:
             raise SystemExit

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from servers.bench import Bench, Prelabels
 
-from diffgram_flows.errors import Busy, NothingToImport
-from diffgram_flows.importing import ImportReport, import_new
+from diffgram_flows.errors import NothingToImport
+from diffgram_flows.importing import ImportReport, import_new, scan
 from diffgram_flows.ledger import open_ledger
 from diffgram_flows.models import Box
 from diffgram_flows.sandbox.process import SandboxProcess
@@ -86,10 +86,14 @@ def test_nothing_to_import_is_an_error_until_something_is_under_way(bench: Bench
     assert (report.listed, report.refused, report.waiting) == (0, 2, 0)
 
 
-def test_two_imports_of_one_target_do_not_run_at_once(bench: Bench) -> None:
-    bench.draw(1)
-    with bench.ledger.locks.hold("import"), pytest.raises(Busy):
-        run(bench)
+def test_while_another_worker_lists_the_bucket_an_import_does_what_is_there_already(bench: Bench) -> None:
+    bench.draw(2)
+    scan(bench.store, "", bench.ledger)
+    bench.draw(1, "late")
+    with bench.ledger.locks.hold("listing"):
+        report = run(bench, timeout=3.0)
+    assert (report.listed, report.imported) == (0, 2)
+    assert run(bench).imported == 1
 
 
 def test_a_lost_ledger_adopts_the_files_that_are_there(bench: Bench, tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_a_label_that_the_project_does_not_know_costs_the_boxes_and_not_the_imag
     good, bad = Box(bench.label(), 1, 2, 30, 40, 0.9), Box(999_999, 1, 2, 30, 40, 0.9)
     report = run(bench, prelabel=Prelabels((good, bad)))
     assert (report.imported, report.failed) == (2, 0)
-    assert all("boxes were refused" in row.reason for row in bench.ledger.objects.rows("imported"))
-    pushes = bench.ledger.pushes.rows("failed")
-    assert len(pushes) == 2
-    assert all("999999" in push.reason for push in pushes)
+    assert all("1 of its 2 boxes were refused" in row.reason for row in bench.ledger.objects.rows("imported"))
+    pushes = bench.ledger.pushes.rows("confirmed")
+    assert [push.boxes for push in pushes] == [(good,), (good,)], "what was refused was never pushed"
+    assert all("box 1: label_file_id 999999" in push.reason for push in pushes)
