@@ -207,7 +207,15 @@ def test_stored_instances(
     assert (negative["machine_made"], negative["member_created_id"]) == (False, None)
     assert [polygon[key] for key in ("x_min", "y_min", "x_max", "y_max")] == [10, 10, 100, 90]
     assert polygon["points"][0] == {"figure_id": None, "x": 10, "y": 10}
-    assert (tag["x_max"], tag["width"], tag["label_file"]["label"]["name"]) == (0, None, "person")
+    assert [tag[corner] for corner in ("x_min", "y_min", "x_max", "y_max", "width", "height")] == [
+        0,
+        0,
+        0,
+        0,
+        None,
+        None,
+    ]
+    assert tag["label_file"]["label"]["name"] == "person"
 
 
 def test_predictions_are_appended_with_their_model(

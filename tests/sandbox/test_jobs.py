@@ -261,3 +261,13 @@ def sandbox_person_status(sandbox: Any) -> Callable[[str, object], int]:
             return session.post(sandbox.url + path, json=body, timeout=30).status_code
 
     return status
+
+
+def test_a_person_turns_the_flag_of_a_file_around(
+    call: Call, person: Callable[..., Json], imported: Callable[..., Json]
+) -> None:
+    file_id = imported("/img/flag.jpg")["file_id"]
+    view = {"file_id": file_id, "project_string_id": "sandbox"}
+    for wanted in (True, False):
+        person(f"/api/project/sandbox/file/{file_id}/annotation/is_complete_toggle")
+        assert call("/api/v1/file/view", view).json()["file"]["ann_is_complete"] is wanted

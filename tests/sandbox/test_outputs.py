@@ -85,6 +85,31 @@ def test_a_task_completed_twice_delivers_once(
     assert len(files_of(call, target)) == 1
 
 
+def test_a_taken_name_in_the_output_dataset_stays_and_the_copy_fails(
+    call: Call,
+    person: Callable[..., Json],
+    imported: Callable[..., Json],
+    job_of: Callable[..., int],
+    tasks_of: Callable[[int], list[Json]],
+    images: str,
+    dataset: int,
+    new_dataset: Callable[[], int],
+    rows: Callable[..., list[Json]],
+) -> None:
+    imported("/img/taken.jpg")
+    target, job_id = new_dataset(), job_of(dataset, 1)
+    media = {"url": f"{images}/img/taken.jpg", "type": "image"}
+    call("/api/walrus/v1/project/{p}/input/packet", {"media": media, "directory_id": target})
+    existing = rows(target)[0]["file_id"]
+    body = {"job_id": job_id, "output_dir": target, "output_dir_action": "copy"}
+    call("/api/v1/project/{p}/job/set-output-dir", body)
+    person(f"/api/v1/task/{tasks_of(job_id)[0]['id']}/complete")
+    newest = rows(target, at_least=2)[0]
+    reason = f"Filename taken.jpg Already Exists in Dir. Existing ID is:{existing}"
+    assert (newest["mode"], newest["status"], newest["status_text"]) == ("copy_file", "failed", reason)
+    assert [each["id"] for each in files_of(call, target)] == [existing]
+
+
 def test_an_archived_job_takes_no_file_and_shows_no_task(
     call: Call,
     imported: Callable[..., Json],
