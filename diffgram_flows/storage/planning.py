@@ -173,3 +173,8 @@ def _behind(beginning: str) -> str:
     if following == 0xD800:  # up to 0xDFFF they are halves of UTF-16 pairs and no characters
         following = 0xE000
     return beginning[:-1] + chr(min(following, 0x10FFFF))
+
+
+def prefix_end(prefix: str) -> str:
+    """The least text after all keys of a prefix, empty if there is none."""
+    return _behind(prefix) if prefix else ""

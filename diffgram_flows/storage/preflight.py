@@ -197,6 +197,9 @@ def _judge_refusal(report: PreflightReport, sample: StoredObject, status: int, b
     if 300 <= status < 400:
         report.error(f"{sample.uri} is redirected elsewhere ({status}).", "Set s3_region to the bucket's own region.")
         return
+    if status == 404:
+        report.error(f"{sample.uri} is gone since it was listed (404).", "Try again; an inventory may be days old.")
+        return
     for pattern, what, cure in _REFUSALS:
         if re.search(pattern, body, re.IGNORECASE):
             report.error(f"{sample.uri} {what} ({status}).", cure)

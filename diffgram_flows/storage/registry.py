@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Protocol, cast
 
 from diffgram_flows.errors import ConfigurationError
@@ -53,7 +54,14 @@ def open_store(uri: str, settings: StorageSettings | None = None) -> tuple[Objec
     if module is None:
         known = ", ".join(f"{name}://" for name in sorted(PROVIDERS))
         raise ConfigurationError(f"No storage provider opens {uri!r}.", cure=f"Use one of {known}.")
-    return _load(scheme, module).open_uri(uri, settings or StorageSettings())
+    settings = settings or StorageSettings()
+    store, prefix = _load(scheme, module).open_uri(uri, settings)
+    if settings.inventory:
+        from diffgram_flows.storage.inventory import InventoryStore
+
+        shelf, folder = open_store(settings.inventory, replace(settings, inventory=None))
+        store = InventoryStore(store, shelf, folder)
+    return store, prefix
 
 
 def _load(scheme: str, module: str) -> Provider:

@@ -11,21 +11,28 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from servers.azure import AzureServer, azure_server
 from servers.gcs import GoogleServer, gcs_server
 from servers.s3 import S3Server, s3_server
 
 from diffgram_flows.models import StoredObject
-from diffgram_flows.storage import ObjectStore, StorageSettings, gcs, open_store
+from diffgram_flows.storage import ObjectStore, StorageSettings, azure, gcs, open_store
 
-__all__ = ["gcs_server", "s3_server"]
+__all__ = ["azure_server", "gcs_server", "s3_server"]
 
 NOBODY = 65534
 
 
 class Shelf(Protocol):
-    """What a contract test needs of a provider."""
+    """What a contract test needs of a provider.
+
+    Attributes:
+        odd_keys: Keys that are hard to write in a URL.
+        unordered: Keys that the stand-in does not list in the order of their UTF-8 bytes.
+    """
 
     odd_keys: tuple[str, ...]
+    unordered: frozenset[str]
 
     @property
     def store(self) -> ObjectStore: ...
@@ -40,6 +47,7 @@ class Shelf(Protocol):
 
 
 class FileShelf:
+    unordered: frozenset[str] = frozenset()
     odd_keys: tuple[str, ...] = (
         "with space.jpg",
         "ü/日本/😀.jpg",
@@ -78,6 +86,7 @@ class FileShelf:
 
 
 class S3Shelf:
+    unordered: frozenset[str] = frozenset()
     odd_keys: tuple[str, ...] = (*FileShelf.odd_keys, "/leading.jpg", "a//b.jpg", "trailing/", "k" * 900)
 
     def __init__(self, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +116,7 @@ class S3Shelf:
 
 
 class GoogleShelf:
+    unordered: frozenset[str] = frozenset()
     odd_keys: tuple[str, ...] = (*FileShelf.odd_keys, "a//b.jpg", "trailing/", "k" * 900)
 
     def __init__(self, server: GoogleServer) -> None:
@@ -132,11 +142,41 @@ class GoogleShelf:
         return open_store(f"gs://{name}", settings)[0]
 
 
+class AzureShelf:
+    odd_keys: tuple[str, ...] = (*(key for key in FileShelf.odd_keys if "\\" not in key), "a//b.jpg", "k" * 900)
+    unordered: frozenset[str] = frozenset("\uff01")  # azurite compares UTF-16
+
+    def __init__(self, server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.server = server
+        self.monkeypatch = monkeypatch
+        self.name = f"b-{uuid.uuid4().hex}"
+        self.client = server.client.create_container(self.name)
+        self.store = self._open(self.name, server.key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self.client.upload_blob(key, data, overwrite=True)
+
+    def missing(self) -> ObjectStore:
+        return self._open("absent", self.server.key)
+
+    @contextmanager
+    def forbidden(self) -> Iterator[ObjectStore]:
+        with self._open(self.name, self.server.guest_key) as store:
+            yield store
+
+    def _open(self, name: str, key: str) -> ObjectStore:
+        self.monkeypatch.setenv("AZURE_STORAGE_KEY", key)
+        settings = StorageSettings(azure_endpoint=self.server.endpoint)
+        store = open_store(f"az://{self.server.account}/{name}", settings)[0]
+        store.max_ttl()  # reads the key
+        return store
+
+
 @pytest.fixture(autouse=True)
 def _no_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the machine that runs the tests (no profile, no key, no attached account), and nothing leaves it."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "GOOGLE_", "STORAGE_", "CLOUDSDK_")) and name != "AWS_CA_BUNDLE":
+        if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "GS_", "STORAGE_", "CLOUDSDK_")) and name != "AWS_CA_BUNDLE":
             monkeypatch.delenv(name)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # google-auth looks things up at Google in the background
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
@@ -146,7 +186,7 @@ def _no_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))
 
 
-@pytest.fixture(params=["file", "s3", "gcs"])
+@pytest.fixture(params=["file", "s3", "gcs", "azure"])
 def shelf(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_identity: None
 ) -> Iterator[Shelf]:
@@ -155,6 +195,9 @@ def shelf(
         made = FileShelf(tmp_path / "photos")
     elif request.param == "s3":
         made = S3Shelf(request.getfixturevalue("s3_server"), monkeypatch)
+    elif request.param == "azure":
+        monkeypatch.setattr(azure, "PAGE_SIZE", 5)
+        made = AzureShelf(request.getfixturevalue("azure_server"), monkeypatch)
     else:
         monkeypatch.setattr(gcs, "PAGE_SIZE", 5)
         made = GoogleShelf(request.getfixturevalue("gcs_server"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -42,6 +43,9 @@ RANGES = {
 }
 """Start and length of a part of ten digits."""
 
+NAMES = {"se": "expires", "sig": "signature"}
+"""What Azure calls the parameters that others call by longer names."""
+
 
 def get(url: str, **headers: str) -> requests.Response:
     return requests.get(url, headers=headers, timeout=10)
@@ -59,9 +63,12 @@ def skipped(shelf: Shelf, **filters: Any) -> list[tuple[StoredObject, str]]:
     return told
 
 
-def fill(shelf: Shelf) -> None:
-    for key in reversed(KEYS):
+def fill(shelf: Shelf) -> tuple[str, ...]:
+    """Put the keys in; they come back in their order."""
+    filled = tuple(key for key in KEYS if key not in shelf.unordered)
+    for key in reversed(filled):
         shelf.put(key, key.encode())
+    return filled
 
 
 def test_an_empty_bucket_is_good_and_lists_nothing(shelf: Shelf) -> None:
@@ -70,33 +77,33 @@ def test_an_empty_bucket_is_good_and_lists_nothing(shelf: Shelf) -> None:
 
 
 def test_lists_in_the_order_of_utf8_bytes_over_several_pages(shelf: Shelf) -> None:
-    fill(shelf)
-    assert keys(shelf) == list(KEYS) == sorted(KEYS, key=str.encode)
+    filled = fill(shelf)
+    assert keys(shelf) == list(filled) == sorted(filled, key=str.encode)
 
 
 def test_resumes_after_any_key(shelf: Shelf) -> None:
-    fill(shelf)
-    for position, key in enumerate(KEYS):
-        assert keys(shelf, after=key) == list(KEYS[position + 1 :])
-    assert keys(shelf, after="a/c") == ["a/c/d", "a/c/e", *KEYS[5:]]
+    filled = fill(shelf)
+    for position, key in enumerate(filled):
+        assert keys(shelf, after=key) == list(filled[position + 1 :])
+    assert keys(shelf, after="a/c") == ["a/c/d", "a/c/e", *filled[5:]]
 
 
 def test_a_range_ends_with_a_key_that_need_not_exist(shelf: Shelf) -> None:
-    fill(shelf)
+    filled = fill(shelf)
     for after, until in product((None, "a/c/d"), ("a-b", "a/c", "a/c/e", "é", "")):
-        expected = [key for key in KEYS if (after or "") < key <= until]
+        expected = [key for key in filled if (after or "") < key <= until]
         assert [stored.key for stored in shelf.store.iter_objects(after=after, until=until)] == expected
     assert [stored.key for stored in shelf.store.iter_objects("a/", after="a/b", until="a/c/d")] == ["a/c/d"]
 
 
 def test_ranges_are_all_keys_each_once(shelf: Shelf) -> None:
     assert shelf.store.plan_ranges() == []
-    fill(shelf)
+    filled = fill(shelf)
     ranges = shelf.store.plan_ranges("", 6)
     assert 3 <= len(ranges) <= 6
     found = [[obj.key for obj in shelf.store.iter_objects(after=after, until=until)] for after, until in ranges]
     assert all(found)
-    assert [key for part in found for key in part] == list(KEYS)
+    assert [key for part in found for key in part] == list(filled)
     assert [obj.key for obj in list_parallel(shelf.store, "a/", in_order=True)] == ["a/b", "a/c/d", "a/c/e"]
 
 
@@ -123,9 +130,9 @@ def test_a_time_without_a_zone_is_refused(shelf: Shelf) -> None:
 
 
 def test_a_prefix_is_a_beginning_not_a_folder(shelf: Shelf) -> None:
-    fill(shelf)
+    filled = fill(shelf)
     for prefix, after in product(("a", "a/", "a/c/", "a/c/d", "b", "nothing", "é"), (None, "a/c/d", "b")):
-        assert keys(shelf, prefix, after) == [key for key in KEYS if key.startswith(prefix) and key > (after or "")]
+        assert keys(shelf, prefix, after) == [key for key in filled if key.startswith(prefix) and key > (after or "")]
 
 
 def test_tells_size_time_and_place(shelf: Shelf, started: datetime, only: StoredObject) -> None:
@@ -167,14 +174,14 @@ def test_a_lease_that_was_tampered_with_is_refused(shelf: Shelf, only: StoredObj
     shelf.put("cats/2.jpg", b"secret")
     parts = urlsplit(shelf.store.lease(only, HOUR).url)
     path, query = parts.path, dict(parse_qsl(parts.query))
-    names = {name.lower().rpartition("-")[2]: name for name in query}
+    names = {NAMES.get(name, name.lower().rpartition("-")[2]): name for name in query}
     if what == "path":
         path = path.replace("1.jpg", "2.jpg")
     elif what == "expiry":
-        query[names["expires"]] = str(int(query[names["expires"]]) + 1)
+        query[names["expires"]] = re.sub(r"^\d+", lambda number: str(int(number[0]) + 1), query[names["expires"]])
     elif what == "signature":
-        last = query[names["signature"]][-1]
-        query[names["signature"]] = query[names["signature"]][:-1] + ("0" if last != "0" else "1")
+        first = query[names["signature"]][0]
+        query[names["signature"]] = ("0" if first != "0" else "1") + query[names["signature"]][1:]
     else:
         query = {}
     reply = get(parts._replace(path=path, query=urlencode(query)).geturl())
@@ -187,7 +194,7 @@ def test_an_expired_lease_is_refused(shelf: Shelf, only: StoredObject) -> None:
     time.sleep(2.1)
     reply = get(lease.url)
     assert reply.status_code in (400, 403)
-    assert b"xpired" in reply.content
+    assert re.search(b"xpired|not valid in the specified time frame|ding the signature", reply.content)
 
 
 def test_a_lease_of_no_time_is_refused(shelf: Shelf, only: StoredObject) -> None:
