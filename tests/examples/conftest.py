@@ -72,7 +72,7 @@ def spawn(environment: None) -> Run:
 
     def start(name: str, *arguments: str | Path) -> str:
         command = [sys.executable, str(ROOT / "examples" / name), *map(str, arguments)]
-        done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def corners(file: Any) -> list[tuple[str, int | None, int | None, int | None, in
 
 def test_a_url_becomes_a_file(project: Project, directory: Directory, sign: Sign) -> None:
     queued = project.file.from_url(sign("cat.png"), directory=directory)
-    file = queued.wait(20)
+    file = queued.wait(60)
     assert (file.name, file.directory_id) == (queued.name, directory.id)
     assert file.name.startswith("cat-")
     assert [found.id for found in directory.files()] == [file.id]
@@ -39,18 +40,18 @@ def test_a_queued_import_tells_no_secret(project: Project, directory: Directory,
     assert url.partition("?")[2] not in repr(queued)
     assert project.client._transport._session.auth is not None
     assert "secret" not in repr(queued).lower()
-    assert queued.wait(20).name == "mine.png"
+    assert queued.wait(60).name == "mine.png"
 
 
 def test_the_same_url_again_is_the_same_file(project: Project, directory: Directory, sign: Sign) -> None:
-    first = project.file.from_url(sign("cat.png"), directory=directory).wait(20)
+    first = project.file.from_url(sign("cat.png"), directory=directory).wait(60)
     signed_again = sign("cat.png")
-    assert project.file.from_url(signed_again, directory=directory).wait(20) == first
+    assert project.file.from_url(signed_again, directory=directory).wait(60) == first
     project.label.new("car")
     with pytest.raises(ImportFailed, match=rf"already \(id {first.id}\).*project\.file\.update"):
-        project.file.from_url(signed_again, directory=directory, instances=[BOX]).wait(30)
+        project.file.from_url(signed_again, directory=directory, instances=[BOX]).wait(60)
     with pytest.raises(ImportFailed, match="Choose another file_name"):
-        project.file.from_url(signed_again, directory=directory, file_name=first.name).wait(30)
+        project.file.from_url(signed_again, directory=directory, file_name=first.name).wait(60)
 
 
 def test_urls_that_differ_in_their_query_are_different_images(
@@ -67,15 +68,18 @@ def test_what_the_server_gave_up_is_told_with_its_reason(
     url = sign("cat.png")
     (tmp_path / "bucket" / "cat.png").unlink()
     with pytest.raises(ImportFailed, match=r"The import of 'cat-\w{10}.png' failed: .*404"):
-        project.file.from_url(url, directory=directory).wait(20)
-    assert project.file.from_url(sign("cat.png"), directory=directory).wait(30).name.startswith("cat-")
+        project.file.from_url(url, directory=directory).wait(60)
+    assert project.file.from_url(sign("cat.png"), directory=directory).wait(60).name.startswith("cat-")
 
 
-def test_a_wait_that_is_too_short_says_what_to_do(project: Project, directory: Directory, sign: Sign) -> None:
-    queued = project.file.from_url(sign("cat.png"), directory=directory)
-    with pytest.raises(ImportFailed, match=r"not done after 0 s. Wait again"):
-        queued.wait(0)
-    assert queued.wait(20).name == queued.name
+def test_a_wait_that_is_too_short_says_what_to_do(project: Project, directory: Directory) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/cat.png"
+        queued = project.file.from_url(url, directory=directory)
+        with pytest.raises(ImportFailed, match=r"not done after 0 s\. Wait again"):
+            queued.wait(0)
+    with pytest.raises(ImportFailed, match=r"The import of 'cat-\w{10}.png' failed"):
+        queued.wait(60)
 
 
 def test_many_imports_are_followed_together(
@@ -85,7 +89,7 @@ def test_many_imports_are_followed_together(
     (tmp_path / "bucket" / "5.png").unlink()
     queued = [project.file.from_url(url, directory=directory) for url in urls]
     told: list[int] = []
-    report = project.input.wait(queued, timeout=30, progress=lambda done, total, note="": told.append(done))
+    report = project.input.wait(queued, timeout=60, progress=lambda done, total, note="": told.append(done))
     assert [file.name for file in report.files] == [one.name for one in queued if not one.name.startswith("5-")]
     assert [failure.name for failure in report.failures] == [queued[5].name]
     assert report.waiting == ()
@@ -106,7 +110,7 @@ def test_instances_of_all_kinds_come_along(project: Project, directory: Director
         shapes.point("car", 8, 9),
         shapes.tag("sunny"),
     ]
-    file = project.file.from_url(sign("cat.png"), directory=directory, instances=instances).wait(20)
+    file = project.file.from_url(sign("cat.png"), directory=directory, instances=instances).wait(60)
     found = file.annotations().instances
     assert [(one.type, one.label_name) for one in found] == [
         ("box", "car"),
@@ -139,10 +143,10 @@ def test_wrong_instances_are_refused_before_anything_is_sent(
 def test_packets_of_the_official_sdk(project: Project, directory: Directory, sign: Sign) -> None:
     project.label.new("car")
     packet = {"instance_list": [BOX], "media": {"url": sign("cat.png"), "type": "image"}}
-    file = project.file.from_packet(packet, directory=directory).wait(20)
+    file = project.file.from_packet(packet, directory=directory).wait(60)
     assert corners(file) == [("car", 4, 6, 30, 40)]
     more = {"file_id": file.id, "mode": "update", "instance_list": [{**BOX, "x_min": 1}]}
-    project.file.from_packet(more).wait(20)
+    project.file.from_packet(more).wait(60)
     assert corners(file) == [("car", 4, 6, 30, 40), ("car", 1, 6, 30, 40)]
 
 
@@ -164,11 +168,11 @@ def test_bad_packets_are_refused(project: Project, packet: dict[str, Any], said:
 
 def test_updating_adds_and_never_overwrites(project: Project, directory: Directory, sign: Sign) -> None:
     label = project.label.new("car")["car"]
-    file = project.file.from_url(sign("cat.png"), directory=directory, instances=[BOX]).wait(20)
+    file = project.file.from_url(sign("cat.png"), directory=directory, instances=[BOX]).wait(60)
     with pytest.raises(InvalidRequest, match="not overwritten: that erases what people drew"):
         project.file.update(file, [BOX], overwrite=True)
-    assert file.update([shapes.box(label, 1, 1, 9, 9)]).wait(20).id == file.id
-    assert project.file.update(file.id, [shapes.box("car", 2, 2, 8, 8)]).wait(20).id == file.id
+    assert file.update([shapes.box(label, 1, 1, 9, 9)]).wait(60).id == file.id
+    assert project.file.update(file.id, [shapes.box("car", 2, 2, 8, 8)]).wait(60).id == file.id
     assert corners(file) == [("car", 4, 6, 30, 40), ("car", 1, 1, 9, 9), ("car", 2, 2, 8, 8)]
 
 
@@ -204,7 +208,7 @@ def test_large_files_go_in_pieces(
     project.label.new("car")
     path = tmp_path / "lär ge.png"
     Image.effect_noise((200, 150), 100).save(path)
-    file = project.file.from_local(path, directory=directory, instances=[BOX], timeout=30)
+    file = project.file.from_local(path, directory=directory, instances=[BOX], timeout=60)
     assert any(call.endswith("/upload/large") for call in calls)
     assert file.read() == path.read_bytes()
     assert corners(file) == [("car", 4, 6, 30, 40)]
@@ -251,7 +255,7 @@ def test_a_url_without_an_extension_needs_a_name(project: Project, directory: Di
 
 
 def test_files_move_between_datasets(project: Project, directory: Directory, sign: Sign) -> None:
-    files = [project.file.from_url(sign(f"{n}.png"), directory=directory).wait(20) for n in range(3)]
+    files = [project.file.from_url(sign(f"{n}.png"), directory=directory).wait(60) for n in range(3)]
     there = project.directory.new(f"{directory.name} beside")
     project.file.transfer(files[0], to=there)
     assert ids(there) == {files[0].id}
@@ -275,7 +279,7 @@ def test_a_job_gets_a_task_for_what_is_imported_into_it(
 ) -> None:
     project.label.new("car")
     job = project.job.new("label cars")
-    imported = project.file.from_url(sign("cat.png"), directory=directory, job=job).wait(20)
+    imported = project.file.from_url(sign("cat.png"), directory=directory, job=job).wait(60)
     Image.new("RGB", (64, 48), (1, 2, 3)).save(tmp_path / "dog.png")
     sent = project.file.from_local(tmp_path / "dog.png", directory=directory, job=job)
     ends_at = time.monotonic() + 20

@@ -62,7 +62,7 @@ def start(project: Project) -> Iterator[Callable[..., Brain]]:
         brain.stop()
 
 
-def states(brain: Brain, until: str = "", patience: float = 60.0) -> list[str]:
+def states(brain: Brain, until: str = "", patience: float = 240.0) -> list[str]:
     """The states that it goes through until it is done, or in the given one."""
     seen: list[str] = []
     ends_at = time.monotonic() + patience
@@ -80,7 +80,7 @@ def test_from_finished_tasks_to_a_brain_that_sees(
     dataset, pages = annotated
     began = time.monotonic()
     brain = start("graphs", method="object_detection", directory=dataset, **QUICK)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     with pytest.raises(BrainError, match=r"'graphs' is not ready: it is .*brain\.wait"):
         brain.run(pages[0].path)
     with pytest.raises(Busy, match="being trained"):
@@ -107,7 +107,7 @@ def test_from_finished_tasks_to_a_brain_that_sees(
     assert not [path for path in written if sandbox.client_secret.encode() in path.read_bytes()]
     job = project.job.get("mark graphs")
     second = start("graphs", job=job, **(QUICK | {"steps": 2}))  # the job's only dataset is meant
-    assert second.wait(60).brain == "graphs@2"
+    assert second.wait(240).brain == "graphs@2"
     assert project.get_model("graphs", version=2)._ready().manifest.parent == "graphs@1"
 
 
@@ -174,7 +174,7 @@ def test_a_killed_training_has_failed(
     assert brain._run._process is not None
     os.kill(brain._run._process.pid, signal.SIGKILL)
     with pytest.raises(BrainError, match="its process is gone"):
-        brain.wait(20)
+        brain.wait(60)
 
 
 SCRIPT = """
@@ -197,7 +197,7 @@ def test_a_script_that_ends_waits_for_its_training(
     sandbox: SandboxProcess, project: Project, annotated: tuple[str, list[Page]]
 ) -> None:
     done = subprocess.run(
-        script(sandbox, project.workdir, annotated[0], 1), capture_output=True, text=True, timeout=120, check=False
+        script(sandbox, project.workdir, annotated[0], 1), capture_output=True, text=True, timeout=300, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "started\n", "")
     assert project.train.get("graphs").check_status().brain == "graphs@1"
@@ -216,7 +216,7 @@ def test_a_training_ends_with_the_process_that_started_it(
             project.train.start("graphs", directory=annotated[0])
         parent.kill()
     with pytest.raises(BrainError, match="was stopped"):
-        elsewhere.wait(30)
+        elsewhere.wait(60)
 
 
 def test_nothing_was_trained_yet(project: Project) -> None:
