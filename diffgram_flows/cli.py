@@ -1,7 +1,8 @@
 """The same use cases from a terminal.
 
 Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or a setting is wrong; 3 a server or a
-bucket could not be reached, so try again later; 4 it is done, but some objects could not be dealt with and are listed.
+bucket could not be reached, so try again later; 4 it is done, but some objects could not be dealt with and are listed;
+5 the plan is outdated: the ledger has moved since it was made, so make a new one.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from diffgram_flows import __version__, parameters
-from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError
+from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, PlanOutdated
 from diffgram_flows.models import Failure
 
-DONE, FAILED, MISUSED, UNREACHABLE, PARTLY = range(5)
+DONE, FAILED, MISUSED, UNREACHABLE, PARTLY, OUTDATED = range(6)
 _SHOWN_FAILURES = 20
 
 app = App(
@@ -37,6 +38,13 @@ app.command(  # imported when it is asked for
     name="sandbox",
     help="A stand-in for Diffgram on this machine, with a web page to look into it.",
 )
+for _name, _help in {
+    "plan": "Show what an import of a bucket would do, and keep it as a plan. Changes nothing.",
+    "apply": "Carry out a plan, unless the ledger has moved since it was made.",
+    "trace": "Tell the whole life of one object.",
+    "preflight": "Try, before anything is imported, whether an import from a bucket can work.",
+}.items():
+    app.command(f"diffgram_flows.cli_importing:{_name}", name=_name, help=_help)
 console = Console()
 errors = Console(stderr=True)
 
@@ -84,11 +92,9 @@ def import_(
         The brain whose champion makes the pre-labels.
     """
     form = parameters.ImportParameters(
-        target=target, bucket=_bucket(bucket, storage), importing=importing, annotation=annotation, brain=brain
+        target=target, bucket=bucket_of(bucket, storage), importing=importing, annotation=annotation, brain=brain
     )
-    summary = _run("import_files", form)
-    _show("Import", {name: getattr(summary, name) for name in ("listed", "new", "imported", "waiting")})
-    return _failures(summary.failures)
+    return show_import(run("import_files", form))
 
 
 @app.command
@@ -107,12 +113,12 @@ def export(
         Where the images are fetched from; without it they come from Diffgram.
     """
     form = parameters.ExportParameters(
-        target=target, bucket=_bucket(bucket, storage) if bucket else None, exporting=exporting
+        target=target, bucket=bucket_of(bucket, storage) if bucket else None, exporting=exporting
     )
-    report = _run("export_annotations", form)
+    report = run("export_annotations", form)
     splits = {name: f"{counts.images} images" for name, counts in report.splits.items()}
-    _show("Snapshot", {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits})
-    return _failures(report.failures)
+    show("Snapshot", {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits})
+    return show_failures(report.failures)
 
 
 @app.command
@@ -122,9 +128,9 @@ def train(
     training: Annotated[parameters.TrainOptions, Flat] = parameters.TrainOptions(),
 ) -> int:
     """Train a brain on the newest snapshot, judge it against the champion, promote it if it is better."""
-    verdict = _run("train_brain", parameters.TrainParameters(target=target, training=training))
+    verdict = run("train_brain", parameters.TrainParameters(target=target, training=training))
     scores = verdict.candidate_evaluation
-    _show(str(verdict.candidate), {"mAP": f"{scores.map:.3f}", "mAP50": f"{scores.map50:.3f}", "": verdict.reason})
+    show(str(verdict.candidate), {"mAP": f"{scores.map:.3f}", "mAP50": f"{scores.map50:.3f}", "": verdict.reason})
     return DONE
 
 
@@ -146,11 +152,11 @@ def predict(
     brain
         Name of the brain.
     """
-    where = _bucket(bucket, storage) if bucket else None
+    where = bucket_of(bucket, storage) if bucket else None
     form = parameters.PredictParameters(target=target, bucket=where, predicting=predicting, brain=brain)
-    chunks = _run("predict_batch", form)
-    _show("Predicted", {"images": sum(c.images for c in chunks), "boxes": sum(c.boxes for c in chunks)})
-    return _failures([failure for chunk in chunks for failure in chunk.failures])
+    chunks = run("predict_batch", form)
+    show("Predicted", {"images": sum(c.images for c in chunks), "boxes": sum(c.boxes for c in chunks)})
+    return show_failures([failure for chunk in chunks for failure in chunk.failures])
 
 
 @app.command
@@ -162,9 +168,9 @@ def update(*, target: Target = parameters.Target(), brain: str = "detector") -> 
     brain
         Name of the brain.
     """
-    summary = _run("update_annotations", parameters.UpdateParameters(target=target, brain=brain))
-    _show(summary.brain, {name: getattr(summary, name) for name in ("confirmed", "empty", "skipped", "waiting")})
-    return _failures(summary.failures)
+    summary = run("update_annotations", parameters.UpdateParameters(target=target, brain=brain))
+    show(summary.brain, {name: getattr(summary, name) for name in ("confirmed", "empty", "skipped", "waiting")})
+    return show_failures(summary.failures)
 
 
 @app.command
@@ -188,16 +194,16 @@ def cycle(
     """
     form = parameters.CycleParameters(
         target=target,
-        bucket=_bucket(bucket, storage),
+        bucket=bucket_of(bucket, storage),
         importing=importing,
         annotation=annotation,
         exporting=exporting,
         training=training,
         predicting=predicting,
     )
-    summary = _run("cycle", form)
+    summary = run("cycle", form)
     waiting = "\n".join(summary.waiting_for)
-    _show("Cycle", {"did": ", ".join(summary.did), "waits for": waiting, "champion": summary.champion or "none yet"})
+    show("Cycle", {"did": ", ".join(summary.did), "waits for": waiting, "champion": summary.champion or "none yet"})
     return DONE
 
 
@@ -215,10 +221,10 @@ def status(*, target: Target = parameters.Target(), brain: str = "detector") -> 
 
     workspace = open_workspace(target)
     work, champion = work_state(workspace.ledger), workspace.champion(brain)
-    _show("Objects", workspace.ledger.objects.counts())
-    _show("Files", {"finished": work.finished, "open": work.open, "in the newest snapshot": work.exported})
-    _show("Brain", {"champion": str(champion.ref) if champion else "none yet"})
-    return _failures(workspace.ledger.objects.failures())
+    show("Objects", workspace.ledger.objects.counts())
+    show("Files", {"finished": work.finished, "open": work.open, "in the newest snapshot": work.exported})
+    show("Brain", {"champion": str(champion.ref) if champion else "none yet"})
+    return show_failures(workspace.ledger.objects.failures())
 
 
 @app.command
@@ -255,11 +261,20 @@ def demo(
     return run_demo(DemoOptions(workdir, images, truth, rounds, image_size, ui), console)
 
 
-def _bucket(uri: str, storage: parameters.StorageOptions) -> parameters.Bucket:
+def show_import(summary: Any) -> int:
+    """What an import did."""
+    facts = {name: getattr(summary, name) for name in ("listed", "new", "imported", "waiting")}
+    archived = {"archived": summary.archived} if summary.archived else {}
+    show("Import", {**facts, **archived})
+    return show_failures(summary.failures)
+
+
+def bucket_of(uri: str, storage: parameters.StorageOptions) -> parameters.Bucket:
+    """The form of a bucket."""
     return parameters.Bucket(uri=uri, **storage.model_dump())
 
 
-def _run(name: str, form: Any) -> Any:
+def run(name: str, form: Any) -> Any:
     """Run a flow in this process, with bars."""
     logging.getLogger("prefect").setLevel(os.environ["PREFECT_LOGGING_LEVEL"])
     from diffgram_flows.reports import shown_in_terminal
@@ -269,14 +284,16 @@ def _run(name: str, form: Any) -> Any:
         return flow(form)
 
 
-def _show(title: str, facts: dict[str, Any]) -> None:
+def show(title: str, facts: dict[str, Any]) -> None:
+    """Print facts as a table of two columns."""
     table = Table(title=title, show_header=False, title_justify="left", min_width=40)
     for name, value in facts.items():
         table.add_row(name, str(value))
     console.print(table)
 
 
-def _failures(failures: Sequence[Failure]) -> int:
+def show_failures(failures: Sequence[Failure]) -> int:
+    """Print what could not be dealt with; the exit code."""
     for failure in failures[:_SHOWN_FAILURES]:
         errors.print(f"[yellow]{failure.name}[/]: {failure.reason}", highlight=False)
     if len(failures) > _SHOWN_FAILURES:
@@ -290,6 +307,8 @@ def _explain(error: DiffgramFlowsError) -> int:
         errors.print(error.cure, highlight=False)
     if isinstance(error, ConfigurationError):
         return MISUSED
+    if isinstance(error, PlanOutdated):
+        return OUTDATED
     return UNREACHABLE if error.retryable else FAILED
 
 

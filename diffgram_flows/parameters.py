@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -91,11 +92,43 @@ class ImportOptions(_Form):
         default=True, description="Read the head of every new object and refuse what is not an image or is too large."
     )
     prelabel: bool = Field(default=True, description="Send the champion's predictions along with every new file.")
-    chunk_size: int = Field(default=400, ge=1, le=900, description="Files in one task run: 20 seconds at full speed.")
+    chunk_size: int = Field(default=500, ge=1, le=2000, description="Files in one task run: 25 seconds at full speed.")
+    window: int = Field(
+        default=0,
+        ge=0,
+        description="Files on their way at the same time. 0: what the server gets done in half the life of a URL.",
+    )
+    drain_rate: float = Field(
+        default=2.1, gt=0, description="Files a second that the server gets done: about 0.7 for each of its workers."
+    )
+    route: Literal["url", "upload", "connection"] = Field(
+        default="url",
+        description="url: the server fetches signed URLs. upload: we send the bytes, where it does not reach the "
+        "bucket. connection: it reads the bucket through a storage connection of its own.",
+    )
+    connection_id: int | None = Field(default=None, ge=1, description="That connection, for the route 'connection'.")
+    changed: Literal["reimport", "ignore"] = Field(
+        default="reimport",
+        description="A changed object becomes a new file under a name of its own, or stays as it is.",
+    )
+    old_file: Literal["keep", "archive"] = Field(
+        default="keep", description="Whether the file of the older version leaves the dataset."
+    )
+    deleted: Literal["ignore", "archive"] = Field(
+        default="ignore", description="Whether the file of an object that is gone from the bucket leaves the dataset."
+    )
+    archive_human_work: bool = Field(
+        default=False, description="Let files leave the dataset even if a person has worked on them."
+    )
     lease_hours: float = Field(default=6.0, gt=0, le=168, description="How long a signed URL shall live.")
-    timeout_minutes: float = Field(default=60.0, gt=0, description="How long to follow a chunk in the server's queue.")
+    timeout_minutes: float = Field(
+        default=60.0, gt=0, description="How long to wait in the server's queue while nothing gets done there."
+    )
     stuck_minutes: float = Field(
         default=15.0, gt=0, description="An import that has not moved for so long while processing is retried."
+    )
+    price_per_1000_lists: float | None = Field(
+        default=None, ge=0, description="What 1,000 list requests cost at the provider; plans show the price then."
     )
 
 
@@ -158,6 +191,8 @@ class ImportParameters(_Form):
     importing: ImportOptions = ImportOptions()
     annotation: AnnotationOptions = AnnotationOptions()
     brain: str = Field(default="detector", description="The brain whose champion makes the pre-labels.")
+    dry_run: bool = Field(default=False, description="Only make a plan, for a person to look at.")
+    plan_id: str = Field(default="", description="Carry out this plan; nothing is listed then.")
 
 
 class ExportParameters(_Form):

@@ -42,12 +42,14 @@ class ImportCalls(Resource):
             limit: At most 1000, which is the server's own limit.
             status: ``All``, ``Success``, ``Failed``, ``Processing`` (everything else), ``Init``, spelled like this.
             file_id: Only the imports of this file.
-            first_day, last_day: Only imports that began on these days or between them, in the server's time. The
-                filters are the server's ``date_from`` and ``date_to``; how it reads a day was not recorded.
+            first_day: Only imports that began on this day or later, by the server's time. How it reads its filters
+                ``date_from`` and ``date_to`` was not recorded.
+            last_day: Only imports that began on this day or earlier.
         """
         about = "the list of imports"
-        filters = {"file_id": file_id, "date_from": first_day, "date_to": last_day}
-        given = {name: value if isinstance(value, int) else str(value) for name, value in filters.items() if value}
+        days = {"date_from": first_day, "date_to": last_day}
+        filters = {"file_id": file_id, **{name: str(day) for name, day in days.items() if day is not None}}
+        given = {name: value for name, value in filters.items() if value is not None}
         body = {"limit": limit, "status_filter": status, **given}
         reply = self._ask(self._walrus("input/view/list"), about, body)
         return parse_all(ImportRow, part(reply, "input_list", about=about), about)

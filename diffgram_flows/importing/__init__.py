@@ -17,6 +17,7 @@ from diffgram_flows.importing.following import FollowReport, follow
 from diffgram_flows.importing.importer import ImportReport, import_new, take_stock
 from diffgram_flows.importing.inspecting import inspect
 from diffgram_flows.importing.naming import SUFFIXES, file_name
+from diffgram_flows.importing.options import DRAIN, LISTING, WorkOptions
 from diffgram_flows.importing.planning import ImportPlan, PlanOptions, apply_plan, describe_plan, make_plan, write_plan
 from diffgram_flows.importing.policy import Policy
 from diffgram_flows.importing.prelabelling import Prelabeller
@@ -24,9 +25,11 @@ from diffgram_flows.importing.reconciling import ReconcileReport, reconcile
 from diffgram_flows.importing.routes import RouteName
 from diffgram_flows.importing.scanning import ScanReport, scan
 from diffgram_flows.importing.sending import SendReport, send_chunk
-from diffgram_flows.importing.worker import Worker, WorkOptions
+from diffgram_flows.importing.worker import Worker
 
 __all__ = [
+    "DRAIN",
+    "LISTING",
     "SUFFIXES",
     "ArchiveReport",
     "AssignReport",

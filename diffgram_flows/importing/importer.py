@@ -9,12 +9,13 @@ from datetime import timedelta
 from diffgram_flows.diffgram import DiffgramClient
 from diffgram_flows.errors import Busy, NothingToImport
 from diffgram_flows.importing.archiving import ArchiveReport, archive
+from diffgram_flows.importing.options import DRAIN, LISTING, WorkOptions
 from diffgram_flows.importing.policy import Policy
 from diffgram_flows.importing.prelabelling import Prelabeller
 from diffgram_flows.importing.routes import RouteName
 from diffgram_flows.importing.scanning import ScanReport, scan
 from diffgram_flows.importing.sending import LEASE
-from diffgram_flows.importing.worker import DRAIN, LISTING, Worker, WorkOptions
+from diffgram_flows.importing.worker import Worker
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.ledger.objects import OPEN_STATES
 from diffgram_flows.models import Failure, Progress, no_progress, unique_by_name

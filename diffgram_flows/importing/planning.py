@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from diffgram_flows.importing.naming import file_name
+from diffgram_flows.importing.options import DRAIN
 from diffgram_flows.importing.policy import Policy
 from diffgram_flows.importing.scanning import NAME_TAKEN, Comparison, ScanReport
-from diffgram_flows.importing.worker import DRAIN
 from diffgram_flows.ledger import Change, Ledger, Plan
 from diffgram_flows.models import Failure, Progress, StoredObject, no_progress
 from diffgram_flows.storage import ObjectStore

@@ -14,78 +14,26 @@ import queue
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from contextlib import suppress
+from typing import Self
 
 from diffgram_flows.diffgram import DiffgramClient
-from diffgram_flows.errors import ClaimLost, DiffgramFlowsError, LedgerError
+from diffgram_flows.errors import ClaimLost, DiffgramFlowsError
 from diffgram_flows.importing.flights import Flight
 from diffgram_flows.importing.following import Follower
+from diffgram_flows.importing.holding import Holdings
+from diffgram_flows.importing.options import LISTING, MOST, WorkOptions
 from diffgram_flows.importing.prelabelling import Prelabeller
 from diffgram_flows.importing.preparing import Preparer
-from diffgram_flows.importing.routes import Delivery, RouteName, route_of
-from diffgram_flows.importing.sending import LEASE, Courier, before_departure, record
+from diffgram_flows.importing.routes import Delivery, route_of
+from diffgram_flows.importing.sending import Courier, before_departure, record
 from diffgram_flows.ledger import Claim, Heartbeat, Ledger, new_worker
 from diffgram_flows.models import Failure, Progress, no_progress
 from diffgram_flows.storage import ObjectStore
 
-LISTING = "listing"
-"""The lock of whoever compares the bucket with the ledger: one at a time, while the others import already."""
-DRAIN = 2.1  # files a second that a server with three import workers gets done (contract section 6)
 _BATCH = 200  # outcomes in one transaction
 _SOON = 0.5  # seconds after which fewer are written, too
 _SLICE = 20.0  # seconds of following after which a step looks whether there is something to send again
-_MOST = 5000  # packets on their way, however long a URL lives
-
-
-@dataclass(frozen=True, slots=True)
-class WorkOptions:
-    """How a worker works.
-
-    Attributes:
-        chunk_size: Objects that are claimed together, and what one step sends.
-        window: Packets on their way at the same time; 0: what the server gets done in half the life of a URL, at most
-            5,000.
-        drain_rate: Files a second that the server gets done.
-        threads: Objects that are sent at the same time.
-        poll: Seconds between two looks at the server's list; longer while nothing happens.
-        stuck_after: Seconds without any change after which an import counts as abandoned by its worker.
-        max_attempts: How often an object is sent before it is given up.
-        lease_for: How long a URL should live.
-        inspect_headers: Whether to read the first bytes of every image before it is sent.
-        route: How the bytes travel.
-        connection_id: The storage connection of the route ``connection``.
-        claim_seconds: How long a claim holds when its worker does not show any more that it lives.
-    """
-
-    chunk_size: int = 500
-    window: int = 0
-    drain_rate: float = DRAIN
-    threads: int = 8
-    poll: float = 1.0
-    stuck_after: float = 900.0
-    max_attempts: int = 3
-    lease_for: timedelta = LEASE
-    inspect_headers: bool = True
-    route: RouteName = "url"
-    connection_id: int | None = None
-    claim_seconds: float = 120.0
-
-    def room(self, longest: timedelta) -> int:
-        """The window, for URLs that live for ``longest`` at most."""
-        life = min(self.lease_for, longest).total_seconds()
-        return self.window or max(2 * self.chunk_size, min(_MOST, int(self.drain_rate * life / 2)))
-
-
-@dataclass(slots=True)
-class _Held:
-    """A claim of this worker, with how many of its objects have not ended yet."""
-
-    claim: Claim
-    heartbeat: Heartbeat
-    stack: ExitStack
-    open: int
 
 
 class Worker:
@@ -118,6 +66,7 @@ class Worker:
         progress: Progress = no_progress,
     ) -> None:
         self.options = options
+        self.more = True
         self.sent = 0
         self.refused: list[Failure] = []
         self.failed_at_departure: list[Failure] = []
@@ -125,7 +74,7 @@ class Worker:
         self._ledger, self._store = ledger, store
         self._progress = progress
         self._name = new_worker()
-        self._room = options.room(store.max_ttl()) if options.route == "url" else options.window or _MOST
+        self._room = options.room(store.max_ttl()) if options.route == "url" else options.window or MOST
         self._chunk_size = min(options.chunk_size, self._room)
         route = route_of(
             options.route,
@@ -148,14 +97,14 @@ class Worker:
             stuck_after=options.stuck_after,
             max_attempts=options.max_attempts,
         )
-        self._held: dict[int, _Held] = {}
+        self._holdings = Holdings(ledger)
         self._handed: set[int] = set()  # claims of which something may have left
         self._departing: dict[int, int] = {}  # row id to claim, of what was claimed and has not left
         self._unwritten: list[Delivery] = []
         self._written_at = 0.0
         self._expected = 0
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -206,10 +155,11 @@ class Worker:
             while not taken and self.busy and time.monotonic() < slice_ends_at:
                 self._turn(slice_ends_at)
                 if self.follower.tally.requeued > requeued:
-                    return True
+                    taken = True
             if more_to_come and not taken and not self.busy:
                 time.sleep(min(self.options.poll, timeout))
-            return self.busy or taken or more_to_come
+            self.more = self.busy or taken or more_to_come
+            return self.more
         except BaseException:
             self._abandon()
             raise
@@ -222,7 +172,7 @@ class Worker:
             return False
         seconds = self.options.claim_seconds
         if left := self._ledger.claims.adopt_expired(worker=self._name, seconds=seconds, unclaimed=True):
-            self._hold(left)
+            self._holdings.hold(left)
             self.follower.add(Flight.taken_over(row, left.id) for row in left.rows)
             self.follower.next_look = 0.0
             return True
@@ -231,7 +181,7 @@ class Worker:
         )
         if claim is None:
             return False
-        heartbeat = self._hold(claim)
+        heartbeat = self._holdings.hold(claim)
         self._departing.update((row.id, claim.id) for row in claim.rows)
         self._prepared = self._preparing.submit(self._prepare, claim, heartbeat)
         return True
@@ -315,14 +265,14 @@ class Worker:
                 self.failed_at_departure.append(failure)
             elif each.kind == "imported":
                 self.uploaded += 1
-            self._ended(claim, 1)
+            self._holdings.ended(claim)
 
     def _look(self) -> None:
         before = {row_id: flight.claim for row_id, flight in self.follower.flights.items()}
         self.follower.look(self.options.poll)
         for row_id, claim in before.items():
             if row_id not in self.follower.flights and claim is not None:
-                self._ended(claim, 1)
+                self._holdings.ended(claim)
         for lost in self.follower.tally.lost_claims:
             if lost is not None:
                 self._lose(lost)
@@ -337,25 +287,9 @@ class Worker:
         """How many objects are to be settled, for the progress."""
         self._expected = max(self._expected, number)
 
-    def _hold(self, claim: Claim) -> Heartbeat:
-        stack = ExitStack()
-        heartbeat = stack.enter_context(self._ledger.claims.kept(claim))
-        self._held[claim.id] = _Held(claim, heartbeat, stack, len(claim.rows))
-        return heartbeat
-
-    def _ended(self, claim: int, number: int) -> None:
-        held = self._held.get(claim)
-        if held is None:
-            return
-        held.open -= number
-        if held.open <= 0:
-            del self._held[claim]
-            held.stack.close()
-
     def _lose(self, claim: int) -> None:
         """Forget what another worker has taken over."""
-        if held := self._held.pop(claim, None):
-            held.stack.close()
+        self._holdings.drop(claim)
         self._departing = {row_id: its for row_id, its in self._departing.items() if its != claim}
         flights = self.follower.flights
         self.follower.flights = {row_id: flight for row_id, flight in flights.items() if flight.claim != claim}
@@ -375,10 +309,7 @@ class Worker:
             for claim in set(self._departing.values()) - self._handed:
                 ids = [row_id for row_id, its in self._departing.items() if its == claim]
                 self._ledger.objects.release(ids, claim=claim)
-        for held in self._held.values():
-            with suppress(LedgerError):
-                held.stack.close()
-        self._held.clear()
+        self._holdings.drop_all()
         self._departing.clear()
         self._unwritten.clear()
         self._handed.clear()
