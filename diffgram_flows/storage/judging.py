@@ -30,7 +30,8 @@ OnSkip = Callable[[StoredObject, SkipReason], object]
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS", "Archive"})
 """Storage classes of S3, tiers of its Intelligent-Tiering, and the tier of Azure, that answer a GET with a refusal.
 
-Google's ``ARCHIVE`` is not among them: it answers at once, only for more money.
+Google's ``ARCHIVE`` is not among them: it answers at once, only for more money. A listing of S3 does not say which
+objects of Intelligent-Tiering are archived; an inventory with that column does.
 """
 
 

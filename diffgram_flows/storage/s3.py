@@ -104,9 +104,10 @@ class S3Store(BaseStore):
             while True:
                 page = self._client.list_objects_v2(**self._listing(), Prefix=prefix, MaxKeys=size, **place)
                 yield page[ENTRIES]
-                if not page["IsTruncated"]:
+                if not page["IsTruncated"] or not page[ENTRIES]:
                     return
-                place = {"ContinuationToken": page["NextContinuationToken"]}
+                token = page.get("NextContinuationToken")  # some servers forget it
+                place = {"ContinuationToken": token} if token else {"StartAfter": page[ENTRIES][-1][0]}
 
     def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
         refuse_unfetchable(obj)

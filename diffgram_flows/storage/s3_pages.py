@@ -67,11 +67,12 @@ def parse_page(body: bytes) -> dict[str, Any]:
 def _entries(root: ElementTree.Element, space: str) -> Iterator[Entry]:
     key_tag, size_tag, etag_tag = space + "Key", space + "Size", space + "ETag"
     time_tag, class_tag, restore_tag = space + "LastModified", space + "StorageClass", space + "RestoreStatus"
+    encoded = root.findtext(space + "EncodingType") == "url"  # some servers do not do what they are asked for
     for element in root.iterfind(space + "Contents"):
         fields = {child.tag: child.text for child in element}
         key, modified, kind = fields[key_tag] or "", fields[time_tag] or "", fields.get(class_tag) or ""
         yield (
-            unquote_plus(key) if "%" in key or "+" in key else key,
+            unquote_plus(key) if encoded and ("%" in key or "+" in key) else key,
             int(fields[size_tag] or ""),
             (fields.get(etag_tag) or "").strip('"'),
             datetime.fromisoformat(modified),

@@ -38,6 +38,11 @@ class AzureServer:
     guest_key: str = GUEST_KEY
 
 
+def azurite() -> str | None:
+    """The program, if it is here."""
+    return os.environ.get("AZURITE") or shutil.which("azurite-blob")
+
+
 @contextmanager
 def running_azurite(program: str, folder: Path) -> Iterator[AzureServer]:
     """Azurite with its data in ``folder``."""
@@ -76,7 +81,7 @@ def _wait_for(port: int) -> None:
 @pytest.fixture(scope="session")
 def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
     """One azurite for all tests of a run."""
-    program = os.environ.get("AZURITE") or shutil.which("azurite-blob")
+    program = azurite()
     if program is None:
         pytest.skip("azurite is not here: npm install azurite, and name its azurite-blob in AZURITE")
     with running_azurite(program, tmp_path_factory.mktemp("azurite")) as server:

@@ -60,7 +60,7 @@ def three(count: int) -> list[str]:
     return [f"{rng.choice(('train', 'val', 'test'))}/img_{number:012}.jpg" for number in range(count)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(KEYS, st.integers(1, 40), st.sampled_from(["", "a", "a/", "é"]))
 def test_ranges_are_complete_disjoint_and_not_empty(keys: list[str], n: int, prefix: str) -> None:
     lister = Lister([key for key in keys if key.startswith(prefix)])

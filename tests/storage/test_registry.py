@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from diffgram_flows.errors import ConfigurationError, SigningError
-from diffgram_flows.storage import PROVIDERS, fetchable, open_store, register
+from diffgram_flows.parameters import Bucket, StorageOptions
+from diffgram_flows.storage import PROVIDERS, StorageSettings, fetchable, open_store, register
 from diffgram_flows.storage.base import MIN_SIGNED_TTL, grant
 
 
@@ -20,6 +22,7 @@ from diffgram_flows.storage.base import MIN_SIGNED_TTL, grant
         ("s3://photos/a b/50%?#.jpg", "s3://photos", "a b/50%?#.jpg"),
         ("s3://photos//leading", "s3://photos", "/leading"),
         ("gs://photos/2026/", "gs://photos", "2026/"),
+        ("az://account/photos/2026/", "az://account/photos", "2026/"),
         ("file:///data/my photos/", "file:///data/my photos", ""),
         ("file:///", "file://", ""),
     ],
@@ -46,6 +49,18 @@ def test_refuses_what_is_no_bucket(uri: str, why: str) -> None:
         open_store(uri)
 
 
+def test_the_form_in_the_ui_has_every_setting_with_the_same_default() -> None:
+    form = StorageOptions().model_dump(mode="json")
+    assert form == asdict(StorageSettings())
+    assert all(field.description for field in StorageOptions.model_fields.values())
+
+
+@pytest.mark.parametrize("scheme", sorted(PROVIDERS))
+def test_the_form_takes_every_provider(scheme: str) -> None:
+    uri = f"{scheme}://x/y"
+    assert Bucket(uri=uri, inventory=uri).uri == uri
+
+
 def test_a_provider_can_be_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     provider = (
         "from diffgram_flows.storage.file import FileStore\ndef open_uri(uri, settings): return FileStore(uri), 'p'"
@@ -68,8 +83,9 @@ def test_no_provider_is_loaded_before_it_is_needed() -> None:
     program = (
         "import sys, diffgram_flows.storage as storage\n"
         "store, _ = storage.open_store('file:///data')\n"
-        "storage.open_store('s3://photos'), storage.open_store('gs://photos')\n"
-        "sys.exit(str([name for name in ('boto3', 'botocore', 'google.cloud.storage') if name in sys.modules]))"
+        "storage.open_store('s3://photos'), storage.open_store('gs://photos'), storage.open_store('az://account/photos')\n"
+        "heavy = ('boto3', 'botocore', 'google.cloud.storage', 'azure.storage.blob', 'pyarrow')\n"
+        "sys.exit(str([name for name in heavy if name in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "[]"

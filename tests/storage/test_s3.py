@@ -41,7 +41,7 @@ HOSTS = (
 STS = "sts.eu-central-1.amazonaws.com"
 ROLE = "arn:aws:iam::123456789012:role/photos"
 EMPTY_LIST = b"""<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
-<Name>photos</Name><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>"""
+<Name>photos</Name><EncodingType>url</EncodingType><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>"""
 ENTRY = (
     "<Contents><Key>{}</Key><LastModified>2026-11-22T10:00:00.000Z</LastModified><ETag>&quot;0&quot;</ETag>"
     "<Size>5</Size><StorageClass>{}</StorageClass>{}</Contents>"
@@ -252,7 +252,7 @@ def test_signs_as_boto3_does(token: str) -> None:
     params = {"response-content-type": "image/jpeg", "versionId": "a.b_c/+"}
 
     @given(key=st.text(st.characters(codec="utf-8"), min_size=1))
-    @hypothesis_settings(max_examples=40, deadline=None)
+    @hypothesis_settings(max_examples=25, deadline=None)
     def agrees(key: str) -> None:
         wanted = {"Bucket": "photos", "Key": key, "ResponseContentType": "image/jpeg", "VersionId": "a.b_c/+"}
         theirs = urlsplit(client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=600))
@@ -343,6 +343,24 @@ def test_a_key_of_the_customer_is_named(archive: Callable[[Answer], TlsProxy]) -
     archive(Answer(400, body=f"<Error><Code>InvalidRequest</Code><Message>{SSE_C}</Message></Error>".encode()))
     with S3Store("photos") as store, pytest.raises(AccessDenied, match="SSE-C"):
         store.read(an_object("photos"))
+
+
+def test_keys_are_decoded_only_where_the_server_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = ARCHIVE.replace(b"<EncodingType>url</EncodingType>", b"")
+    pages = [plain.replace(b"<IsTruncated>false", b"<IsTruncated>true"), plain]
+
+    def answer(question: Question) -> Answer:
+        if question.method == "HEAD":
+            return Answer(200, {"x-amz-bucket-region": "eu-central-1"})
+        return Answer(200, body=pages["start-after=was-restored.jpg" in question.target])
+
+    with running_tls_proxy(tmp_path, HOSTS, answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(proxy.certificate))
+        log_in(monkeypatch, "AKIDEXAMPLE", "secret-key")
+        with S3Store("photos") as store:
+            keys = [obj.key for obj in store.iter_objects()]
+    assert keys == ["cold.jpg", "restored.jpg", "warm+%2B.jpg"] * 2  # and the next page is found without a token
 
 
 def test_a_listing_that_is_cut_off_is_no_listing(aws: TlsProxy, monkeypatch: pytest.MonkeyPatch) -> None:
