@@ -108,6 +108,8 @@ class Claims(Book):
         worker = worker or new_worker()
         with self._writing() as connection:
             for old in self._expired(connection):
+                if not self._lock_expired(connection, old):
+                    continue  # it was renewed, or somebody adopts it at this moment
                 claim = Claim(self._open(connection, worker, seconds), worker, (), seconds)
                 claim = self._take(connection, claim, objects.c.claim_id == old)
                 connection.execute(sa.delete(claims).where(claims.c.id == old))
@@ -159,11 +161,15 @@ class Claims(Book):
         return Claim(claim.id, claim.worker, tuple(sorted(rows, key=lambda row: row.id)), claim.seconds)
 
     def _expired(self, connection: Connection) -> list[int]:
-        """Claims that nobody is about to adopt at this moment, oldest first; their rows are locked."""
+        """Claims that may be adopted, oldest first."""
         query = sa.select(claims).where(claims.c.target == self._target).order_by(claims.c.id)
         now = self._now(connection)
-        every = connection.execute(query.with_for_update(skip_locked=True)).all()
-        return [row.id for row in every if row.expires_at <= now or certainly_dead(row.worker)]
+        return [row.id for row in connection.execute(query).all() if _is_over(row, now)]
+
+    def _lock_expired(self, connection: Connection, claim_id: int) -> bool:
+        query = sa.select(claims).where(claims.c.id == claim_id).with_for_update(skip_locked=True)
+        row = connection.execute(query).one_or_none()
+        return row is not None and _is_over(row, self._now(connection))
 
     def _adopt_unclaimed(self, connection: Connection, worker: str, seconds: float, size: int) -> Claim | None:
         free = sa.select(objects.c.id).where(
@@ -175,6 +181,10 @@ class Claims(Book):
             return None
         claim = Claim(self._open(connection, worker, seconds), worker, (), seconds)
         return self._take(connection, claim, objects.c.id.in_(ids))
+
+
+def _is_over(row: sa.Row[Any], now: float) -> bool:
+    return bool(row.expires_at <= now) or certainly_dead(row.worker)
 
 
 class Heartbeat:

@@ -47,6 +47,11 @@ _reset = {
 }
 
 
+def _is_in(states: Iterable[str]) -> sa.ColumnElement[bool]:
+    """As ``IN``, which SQLAlchemy does not take in a statement that runs for many rows at once."""
+    return sa.or_(*(_state == state for state in sorted(states)))
+
+
 def _is_version(table: sa.FromClause) -> sa.ColumnElement[bool]:
     names = ("target", "bucket", "key", "version")
     return sa.and_(*(table.c[name] == sa.bindparam(f"its_{name}") for name in names))
@@ -61,13 +66,13 @@ _REVIVE = (
         **_reset,
         successor=None,
         attempts=sa.case((_there, objects.c.attempts), else_=0),
-        state=sa.case((_there, "imported"), (_state.in_(("superseded", "archived")), "new"), else_=_state),
+        state=sa.case((_there, "imported"), (_is_in(("superseded", "archived")), "new"), else_=_state),
     )
 )
 _still = sa.and_(_state == "gone", _has_file)
 _RETURN = (
     sa.update(objects)
-    .where(objects.c.id == sa.bindparam("row_id"), _state.in_(("gone", "archived")))
+    .where(objects.c.id == sa.bindparam("row_id"), _is_in(("gone", "archived")))
     .values(
         **_reset,
         attempts=sa.case((_still, objects.c.attempts), else_=0),
@@ -85,12 +90,12 @@ _SUPERSEDE = (
     .values(
         successor=_follower,
         updated_at=sa.bindparam("at"),
-        state=sa.case((_state.in_(_replaceable), "superseded"), else_=_state),
+        state=sa.case((_is_in(_replaceable), "superseded"), else_=_state),
     )
 )
 _DELETE = (
     sa.update(objects)
-    .where(objects.c.id == sa.bindparam("row_id"), _state.in_(set(before("gone")) - {"gone", "archiving"}))
+    .where(objects.c.id == sa.bindparam("row_id"), _is_in(set(before("gone")) - {"gone", "archiving"}))
     .values(state="gone", updated_at=sa.bindparam("at"))
 )
 

@@ -6,19 +6,13 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
-from diffgram_flows.errors import BudgetExhausted, Busy, LabelMapChanged, LedgerError
-from diffgram_flows.ledger import Ledger, Limit, PushRow, TaskRow, open_ledger
+from diffgram_flows.errors import Busy, LabelMapChanged
+from diffgram_flows.ledger import Ledger, PushRow, TaskRow, open_ledger
 from diffgram_flows.ledger.history import SnapshotRow, TrainingRow
-from diffgram_flows.ledger.schema import metadata
 from diffgram_flows.ledger.work import JobRow
 from diffgram_flows.models import Box, Failure, LabelMap, StoredObject
 

@@ -113,8 +113,8 @@ def test_a_server_that_is_not_there_is_worth_a_retry() -> None:
 
 
 def test_a_database_that_does_not_hold_every_key_is_refused(postgres: PostgresServer) -> None:
-    url = postgres.new_database(options="ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0")
-    with pytest.raises(LedgerError, match="SQL_ASCII.*UTF8"):
+    url = postgres.new_database("ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(LedgerError, match=r"SQL_ASCII.*UTF8"):
         open_ledger(url, "t")
 
 
@@ -129,7 +129,7 @@ def test_a_ledger_of_a_newer_package_is_refused(url: str) -> None:
 
 
 def test_a_restart_of_the_database_is_survived(own_server: PostgresServer) -> None:
-    ledger = open_ledger(own_server.new_database(), "t")
+    ledger = open_ledger(own_server.new_place(), "t")
     found = [StoredObject("s3://photos", f"{number}", 10, "1") for number in range(10)]
     with ledger.locks.hold("import", seconds=0.3):
         ledger.objects.add(found, lambda stored: stored.key)

@@ -77,22 +77,28 @@ class PostgresServer:
                 raise RuntimeError(f"PostgreSQL did not start: {self._log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
 
-    def stop(self) -> None:
-        """End it at once: open connections are cut, as by an administrator's restart."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: open connections are cut, as by an administrator's restart."""
         if self._child is not None:
-            self._child.send_signal(signal.SIGINT)
+            self._child.send_signal(how)
             self._child.wait(_PATIENCE)
             self._child = None
 
     def remove(self) -> None:
-        self.stop()
+        self.stop(signal.SIGQUIT)  # nothing has to be on the disk
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://ledger:no-secret@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, *, options: str = "") -> str:
-        """Make an empty database and give its URL."""
+    def new_place(self) -> str:
+        """The URL of an empty place for a ledger: a schema, which costs none of the 7 MB of a database."""
+        name = f"ledger_{next(_numbers)}"
+        self._run(f"CREATE SCHEMA {name}")
+        return f"{self.url('postgres')}?options=-csearch_path%3D{name}"
+
+    def new_database(self, options: str) -> str:
+        """Make an empty database with these options and give its URL."""
         name = f"ledger_{next(_numbers)}"
         self._run(f"CREATE DATABASE {name} {options}")
         return self.url(name)
@@ -168,7 +174,7 @@ def start_or_skip() -> PostgresServer:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """The server that all tests of a session share."""
+    """The server that all tests of a session share: less than a second to start."""
     server = start_or_skip()
     yield server
     server.remove()
