@@ -15,6 +15,9 @@ class Pacer(Protocol):
             BudgetExhausted: A daily quota is used up.
         """
 
+    def penalise(self, endpoint: str, seconds: float) -> None:
+        """Told of a 429 that came in spite of all waiting: nobody should call ``endpoint`` for so many seconds."""
+
 
 class Unpaced(Pacer):
     """The pacer of servers without rate limits: never waits."""

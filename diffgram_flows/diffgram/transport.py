@@ -146,6 +146,8 @@ class Transport:
             outcome = self._attempt(call)
             if isinstance(outcome, Reply):
                 return outcome
+            if call.endpoint and outcome.kind == "limited":
+                self._pacer.penalise(call.endpoint, outcome.wait)
             pause = self._pause(call, outcome, attempt)
             if pause is None:
                 raise outcome.error if call.reads else outcome.error_of_a_write()
