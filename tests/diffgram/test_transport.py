@@ -222,11 +222,15 @@ class CountingPacer:
     def __init__(self, allowed: int) -> None:
         self.allowed = allowed
         self.waited: list[str] = []
+        self.penalised: list[str] = []
 
     def wait(self, endpoint: str) -> None:
         self.waited.append(endpoint)
         if len(self.waited) > self.allowed:
             raise BudgetExhausted(f"No more calls to {endpoint} today.", cure="Come back tomorrow.")
+
+    def penalise(self, endpoint: str, seconds: float) -> None:
+        self.penalised.append(endpoint)
 
 
 def test_the_pacer_is_asked_before_every_limited_call(server: Server, make_client: MakeClient) -> None:
@@ -236,6 +240,7 @@ def test_the_pacer_is_asked_before_every_limited_call(server: Server, make_clien
     client.send_packet(packet())
     client.retry_imports([1, 2])
     assert pacer.waited == ["input/packet", "input/packet", "input/update"]
+    assert pacer.penalised == ["input/packet"]
     with pytest.raises(BudgetExhausted):
         client.archive_imports([1])
     assert len(server.sent) == 3

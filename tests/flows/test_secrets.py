@@ -138,7 +138,7 @@ def test_a_faulty_run_stores_no_secret(
     site: Any, s3_server: S3Server, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = faulty_import(site, s3_server, monkeypatch)
-    summary = import_files(parameters)
+    summary: Any = import_files(parameters)
     assert (summary.imported, summary.failed) == (2, 3)
     assert any("<hidden>" in failure.reason for failure in summary.failures)
     assert SIGNED.search(quoted_by_the_sandbox(site))  # there was something to be hidden
