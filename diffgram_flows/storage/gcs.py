@@ -21,7 +21,7 @@ from diffgram_flows.storage.gcs_credentials import hmac_signer, load_credentials
 from diffgram_flows.storage.gcs_errors import translated
 from diffgram_flows.storage.media import media_type
 from diffgram_flows.storage.settings import StorageSettings
-from diffgram_flows.storage.sigv4 import UrlSigner
+from diffgram_flows.storage.sigv4 import LibrarySigner, UrlSigner
 from diffgram_flows.storage.store import BaseStore, refuse_unfetchable
 
 TIMEOUT = (10, 60)
@@ -82,7 +82,7 @@ class GoogleStore(BaseStore):
         return signer_of(credentials)
 
     @cached_property
-    def _hmac(self) -> UrlSigner | None:
+    def _hmac(self) -> UrlSigner | LibrarySigner | None:
         return hmac_signer(self._name, self._settings) if self._settings.gcs_hmac else None
 
     @property

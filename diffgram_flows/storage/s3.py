@@ -156,7 +156,7 @@ class S3Store(BaseStore):
 
     def _get(self, obj: StoredObject, first: int, last: int) -> bytes:
         """The bytes of a range, ends included; none if it lies behind the object's end."""
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import ClientError, IncompleteReadError
 
         try:
             reply = self._client.get_object(
@@ -172,4 +172,6 @@ class S3Store(BaseStore):
             raise
         with closing(reply["Body"]) as body:
             data: bytes = body.read(last - first + 1)
+        if len(data) < reply.get("ContentLength", 0):  # botocore notices this only where everything is read
+            raise IncompleteReadError(actual_bytes=len(data), expected_bytes=reply["ContentLength"])
         return data
