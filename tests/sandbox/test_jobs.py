@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from diffgram_flows.sandbox import SandboxProcess
+
 Json = dict[str, Any]
 Call = Callable[..., requests.Response]
 LOGIN = {"error": "401 Unauthorized: Please login [No user_id]."}
@@ -271,3 +273,24 @@ def test_a_person_turns_the_flag_of_a_file_around(
     for wanted in (True, False):
         person(f"/api/project/sandbox/file/{file_id}/annotation/is_complete_toggle")
         assert call("/api/v1/file/view", view).json()["file"]["ann_is_complete"] is wanted
+
+
+def test_a_person_finds_no_flag_on_an_unknown_file(sandbox: SandboxProcess) -> None:
+    with requests.Session() as session:
+        login = {"email": sandbox.email, "password": sandbox.password, "mode": "password"}
+        session.post(f"{sandbox.url}/api/user/login", json=login, timeout=30)
+        path = "/api/project/sandbox/file/99999/annotation/is_complete_toggle"
+        reply = session.post(sandbox.url + path, json={}, timeout=30)
+    assert (reply.status_code, reply.json()) == (500, {"error": "'NoneType' object has no attribute 'id'"})
+
+
+def test_an_active_job_takes_what_is_imported_into_its_dataset(
+    imported: Callable[..., Json],
+    job_of: Callable[..., int],
+    tasks_of: Callable[[int], list[Json]],
+    dataset: int,
+) -> None:
+    imported("/img/1.jpg")
+    job_id = job_of(dataset, 1)
+    later = imported("/img/2.jpg")["file_id"]
+    assert until(lambda: [task["file"]["id"] for task in tasks_of(job_id)][1:] == [later])
