@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from diffgram_flows.errors import LedgerError
-from diffgram_flows.ledger.book import Book
+from diffgram_flows.ledger.book import Book, clean
 from diffgram_flows.ledger.states import ABSENT
 from diffgram_flows.models import StoredObject
 
@@ -96,6 +96,11 @@ class Differ(Book):
         Raises:
             LedgerError: The listing is not in order, or holds a key outside of what was asked for.
         """
+        if any(clean(text) != text for text in (prefix, after or "", until or "")):
+            raise LedgerError(
+                f"No key of the ledger begins with {prefix!r} or lies in that range: it is not text.",
+                cure="Give a prefix without NUL characters, in UTF-8.",
+            )
         diff = Diff()
         window = _Window(bucket, prefix, after, until)
         diff._changes = _merged(diff, window, iter(listing), self._known(window))

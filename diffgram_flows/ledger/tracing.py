@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from diffgram_flows.ledger.book import Book
+from diffgram_flows.ledger.book import Book, clean
 from diffgram_flows.ledger.pushes import PushRow, push_row
 from diffgram_flows.ledger.rows import ObjectRow, object_row
 from diffgram_flows.ledger.schema import events, jobs, objects, pushes, tasks
@@ -58,6 +58,8 @@ class Tracer(Book):
         Args:
             uri: As in :attr:`StoredObject.uri`. Bucket and key are not told apart in it, so every slash is tried.
         """
+        if clean(uri) != uri:
+            return []  # nothing of that name can be kept
         slashes = [position for position, character in enumerate(uri) if character == "/"]
         places = [(uri[:position], uri[position + 1 :]) for position in slashes]
         here = [sa.and_(objects.c.bucket == bucket, objects.c.key == key) for bucket, key in places]

@@ -95,6 +95,13 @@ def test_a_listing_of_something_else_is_refused(ledger: Ledger, prefix: str, aft
         list(ledger.objects.diff("s3://other", "", [stored(key)]))
 
 
+@pytest.mark.parametrize("prefix", ["a\0", "\udcff"])
+def test_a_prefix_that_no_key_can_have_is_refused(ledger: Ledger, prefix: str) -> None:
+    with pytest.raises(LedgerError, match="is not text"):
+        ledger.objects.diff(BUCKET, prefix, [])
+    assert ledger.objects.trace(f"{BUCKET}/{prefix}") == []
+
+
 def test_a_listing_that_breaks_off_deletes_nothing_behind_that_point(ledger: Ledger) -> None:
     def broken() -> Iterator[StoredObject]:
         yield stored("b")
