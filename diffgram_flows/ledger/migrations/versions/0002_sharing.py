@@ -2,7 +2,8 @@
 
 A trigger writes an event for every change of an object's state and counts the changes of a target, in the transaction
 that makes them and whoever makes it. PostgreSQL counts by statement, because a counter that moves a million times in
-one transaction leaves a million dead rows behind. New objects are counted by the one place that inserts them: on SQLite
+one transaction leaves a million dead rows behind. It knows nothing of the size of such a statement, and must be kept
+from comparing every row with every other. New objects are counted by the one place that inserts them: on SQLite
 a trigger would double the cost of an insert.
 
 A later migration that rebuilds ``objects`` on SQLite (``batch_alter_table``) must create the trigger again.
@@ -33,7 +34,7 @@ _SQLITE = (
 
 _POSTGRESQL = (
     """
-    CREATE FUNCTION ledger_objects_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION ledger_objects_moved() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$
     BEGIN
         WITH moved AS (
             SELECT later.id, later.target, later.updated_at, later.state, later.reason
