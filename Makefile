@@ -4,16 +4,19 @@ BIN := .venv/bin
 TENSORFLOW ?= tensorflow-cpu
 DEMO ?=
 
-.PHONY: demo test lint help clean
+.PHONY: demo test test-slow lint help clean
 
 help:  ## Say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: .venv/ready  ## Run the whole cycle on this machine: make demo DEMO="--ui"
 	$(BIN)/diffgram-flows demo $(DEMO)
 
 test: .venv/ready  ## Run the test suite
 	$(BIN)/pytest
+
+test-slow: .venv/ready  ## Run the long tests with faults: hundreds of kills and objects
+	$(BIN)/pytest -m slow tests/faults
 
 lint: .venv/ready  ## Check style and types
 	$(BIN)/ruff check

@@ -38,9 +38,7 @@ class Bench:
 
     def draw(self, count: int, prefix: str = "image") -> None:
         """Put images of 64 x 48 pixels into the bucket."""
-        for number in range(count):
-            color = (number * 7 % 256, number * 29 % 256, number * 101 % 256)
-            Image.new("RGB", (64, 48), color).save(self.folder / f"{prefix}-{number:03}.jpg")
+        draw(self.folder, count, prefix)
 
     def import_all(
         self, count: int = 0, prefix: str = "image", *, prelabel: Prelabels | None = None
@@ -110,6 +108,13 @@ class Prelabels:
     def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
         self.asked += [row.file_name for row in rows]
         return {row.file_name: self.boxes for row in rows}
+
+
+def draw(folder: Path, count: int, prefix: str = "image") -> None:
+    """Put images of 64 x 48 pixels into a folder."""
+    for number in range(count):
+        color = (number * 7 % 256, number * 29 % 256, number * 101 % 256)
+        Image.new("RGB", (64, 48), color).save(folder / f"{prefix}-{number:03}.jpg")
 
 
 def client_of(
