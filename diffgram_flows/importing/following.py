@@ -21,7 +21,7 @@ GRACE = 2.0  # seconds after which a packet that arrived is listed; to err does 
 _DOUBT = 30.0  # seconds instead of that, where the list is too short to show everything
 _QUEUED = frozenset({"init", "retrying"})  # these only wait for a worker; they are never stuck
 _SLOWEST = 8  # times the first pause between two looks
-_SHARE = 4  # a pause is at least so many times as long as the look before it: looking costs the server, too
+_SHARE = 2  # a pause is at least so many times as long as the look before it: looking costs the server, too
 # The store was not there, or had a bad moment, when the server fetched the URL (contract section 5).
 _PASSING = re.compile(r"Error downloading media|no valid response \((?:408|429|5\d\d)\)", re.IGNORECASE)
 
@@ -124,15 +124,20 @@ class Follower:
     def add(self, flights: Iterable[Flight]) -> None:
         self.flights.update((flight.row.id, flight) for flight in flights)
 
-    def look(self, poll: float) -> None:
-        """Ask the server once about everything, and say when to ask again: ``next_look``, monotonic."""
+    def look(self, poll: float, share: float = _SHARE) -> None:
+        """Ask the server once about everything, and say when to ask again: ``next_look``, monotonic.
+
+        Args:
+            poll: Seconds until then if this look has found something new.
+            share: How many times as long as the look the pause is at least.
+        """
         begun, before = time.monotonic(), self.tally.settled
         if self.flights:
             self._look()
         changed = self.tally.settled > before
         self._pause = poll if changed else min(max(poll, self._pause * 1.5), poll * _SLOWEST)
         now = time.monotonic()
-        self.next_look = now + max(self._pause, _SHARE * (now - begun))
+        self.next_look = now + max(self._pause, share * (now - begun))
 
     def _look(self) -> None:
         flights = list(self.flights.values())

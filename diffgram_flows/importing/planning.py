@@ -199,7 +199,7 @@ def _counted(compared: Comparison, counts: dict[str, int]) -> Iterator[Change]:
     counts.update(
         listed=compared.listed,
         changed=diff.changed - compared.ignored,
-        new=diff.new - returned,
+        new=diff.new - returned - compared.unrecordable,
         returned=returned,
         ignored=compared.ignored,
         blocked=compared.blocked.total(),

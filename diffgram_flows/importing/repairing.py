@@ -17,7 +17,11 @@ from diffgram_flows.diffgram import DiffgramClient, ImportRow, instances
 from diffgram_flows.errors import InvalidRequest
 
 _SHOWN = 5  # refused instances whose reasons are noted
-_NUMBERS = ("x_min", "y_min", "x_max", "y_max", "center_x", "center_y", "width", "height")
+# What tells two instances of a kind apart; of the others it is their points. The server adds fields of its own.
+_NUMBERS = {
+    "box": ("x_min", "y_min", "x_max", "y_max"),
+    "ellipse": ("center_x", "center_y", "width", "height", "angle"),
+}
 _Candidates = list[tuple[int, dict[str, Any]]]
 
 
@@ -141,7 +145,8 @@ def _lives(instance: Mapping[str, Any]) -> bool:
 
 def _place(instance: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes two instances the same: kind, label, geometry. The server stores negative corners of boxes as 0."""
-    numbers = tuple(max(0, value) if isinstance(value := instance.get(name), int) else value for name in _NUMBERS)
+    names = _NUMBERS.get(str(instance.get("type")), ())
+    numbers = tuple(max(0, value) if isinstance(value := instance.get(name), int) else value for name in names)
     return instance.get("type"), instance.get("label_file_id"), numbers, _points(instance.get("points"))
 
 

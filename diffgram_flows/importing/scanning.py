@@ -57,6 +57,7 @@ class Comparison:
     Attributes:
         blocked: Reason to number, complete at the end.
         ignored: Changes that the policy ignores.
+        unrecordable: Objects among the blocked whose key or version the ledger cannot hold.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Comparison:
         on_blocked: OnBlocked | None = None,
     ) -> None:
         self.blocked: Counter[str] = Counter()
-        self.ignored = 0
+        self.ignored = self.unrecordable = 0
         self._store, self._prefix, self._policy = store, prefix, policy
         self._progress, self._on_blocked = progress, on_blocked
         self._seen = 0
@@ -80,7 +81,7 @@ class Comparison:
     @property
     def listed(self) -> int:
         """Everything below the prefix, as far as it was read."""
-        return self._seen + self.blocked.total()
+        return self._seen + self.blocked.total() - self.unrecordable
 
     def __iter__(self) -> Iterator[Change]:
         """The changes.
@@ -95,20 +96,25 @@ class Comparison:
                 break
             if change.kind == "changed" and self._policy.changed == "ignore":
                 self.ignored += 1
-                continue
-            yield change
+            elif change.kind != "deleted" and not _fits(change.object):
+                self.unrecordable += 1
+                self._block(change.object, UNRECORDABLE)
+            else:
+                yield change
         if not self._seen:
             raise self._nothing()
 
     def _counted(self, objects: Iterator[StoredObject]) -> Iterator[StoredObject]:
-        for stored in objects:
-            if not recordable(stored.bucket, stored.key, stored.version):
-                self._block(stored, UNRECORDABLE)
-                continue
-            self._seen += 1
-            if self._seen % _TELL_EVERY == 0:
-                self._progress(self.listed, 0, f"{self.diff.new} new")
-            yield stored
+        seen = 0
+        try:
+            for stored in objects:
+                seen += 1
+                if seen % _TELL_EVERY == 1:
+                    self._seen = seen
+                    self._progress(self.listed, 0, f"{self.diff.new} new")
+                yield stored
+        finally:
+            self._seen = seen
 
     def _skip(self, obj: StoredObject, reason: SkipReason) -> None:
         self._block(obj, reason.value)
@@ -132,6 +138,10 @@ class Comparison:
         )
 
 
+def _fits(obj: StoredObject) -> bool:
+    return recordable(obj.bucket, obj.key, obj.version)
+
+
 def scan(
     store: ObjectStore,
     prefix: str,
@@ -149,7 +159,7 @@ def scan(
     compared = Comparison(store, prefix, ledger, policy or Policy(), progress=progress)
     recorded = ledger.objects.record(compared, file_name)
     progress(compared.listed, compared.listed, f"{recorded.new} new")
-    taken = compared.diff.new - recorded.new - recorded.returned
+    taken = compared.diff.new - compared.unrecordable - recorded.new - recorded.returned
     skipped = Counter(compared.blocked) + Counter({NAME_TAKEN: taken} if taken > 0 else {})
     return report(compared, recorded, dict(skipped))
 

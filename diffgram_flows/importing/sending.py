@@ -29,7 +29,7 @@ from diffgram_flows.storage import ObjectStore
 
 LEASE = timedelta(hours=6)
 _PATIENCE = 3  # packets in a row that may find no server before the rest is kept back
-_PARCEL = 16  # objects that are signed together, right before they leave one after the other
+_PARCEL = 16  # objects that are signed together at most, right before they leave one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,11 @@ class Courier:
 
     def put(self, prepared: Prepared, check: Callable[[], None] = lambda: None) -> None:
         """Send the objects of a chunk."""
-        rows = prepared.fit
-        size = max(1, min(_PARCEL, -(-len(rows) // self._threads)))
-        for start in range(0, len(rows), size):
+        rows, start = prepared.fit, 0
+        while start < len(rows):
+            size = max(1, min(_PARCEL, (len(rows) - start) // (2 * self._threads)))  # so that all end at the same time
             parcel = Parcel(rows[start : start + size], prepared.boxes, prepared.brain, check)
+            start += size
             future = self._pool.submit(self._deliver, parcel)
             self._under_way.add(future)
             future.add_done_callback(self._under_way.discard)

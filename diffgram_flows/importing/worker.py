@@ -33,6 +33,8 @@ from diffgram_flows.storage import ObjectStore
 
 _BATCH = 200  # outcomes in one transaction
 _SOON = 0.5  # seconds after which fewer are written, too
+_NAP = 0.02  # seconds between two looks at what has left
+_BUSY_SHARE = 20.0  # a look at the server's list takes at most a twentieth of the time in which packets leave
 _SLICE = 20.0  # seconds of following after which a step looks whether there is something to send again
 
 
@@ -206,7 +208,8 @@ class Worker:
         now = time.monotonic()
         until = min(ends_at, now + _SOON, self.follower.next_look if self.follower.flights else now + _SOON)
         self._collect(until)
-        if len(self._unwritten) >= _BATCH or time.monotonic() - self._written_at > _SOON or not self._departing:
+        all_there = len(self._unwritten) == len(self._departing)
+        if len(self._unwritten) >= _BATCH or all_there or time.monotonic() - self._written_at > _SOON:
             self._write()
         if self.follower.flights and time.monotonic() >= self.follower.next_look:
             self._look()
@@ -218,14 +221,17 @@ class Worker:
         if not self._departing:
             time.sleep(max(0.0, until - time.monotonic()))
             return
-        with suppress(queue.Empty):
-            while len(self._unwritten) < _BATCH:
-                result = self._courier.results.get(timeout=max(0.0, until - time.monotonic()))
-                if isinstance(result, BaseException):
-                    raise result
-                self._unwritten.append(result)
-                if len(self._unwritten) == len(self._departing):
-                    return
+        while True:
+            with suppress(queue.Empty):
+                while len(self._unwritten) < len(self._departing):
+                    result = self._courier.results.get_nowait()
+                    if isinstance(result, BaseException):
+                        raise result
+                    self._unwritten.append(result)
+            enough = min(_BATCH, len(self._departing))
+            if len(self._unwritten) >= enough or time.monotonic() >= until:
+                return
+            time.sleep(_NAP)  # not for each one: to wake up costs the threads that send
 
     def _write(self) -> None:
         """One transaction for each claim and kind, for all that has left since the last time."""
@@ -269,7 +275,7 @@ class Worker:
 
     def _look(self) -> None:
         before = {row_id: flight.claim for row_id, flight in self.follower.flights.items()}
-        self.follower.look(self.options.poll)
+        self.follower.look(self.options.poll, *((_BUSY_SHARE,) if self._departing else ()))
         for row_id, claim in before.items():
             if row_id not in self.follower.flights and claim is not None:
                 self._holdings.ended(claim)
