@@ -1,8 +1,8 @@
 """The server's quotas, shared by everything that uses this ledger's database: threads, processes and machines.
 
 Rates. The server counts calls in windows of one second that begin with the first call after the last window. If calls
-leave evenly, 1.6 % slower than allowed, then of 21 calls in a row the last one leaves 1.016 seconds after the first: no
-window can hold both, unless the first is delayed on its way by 16 milliseconds more than the last. So the moments at
+leave evenly, 1.4 % slower than allowed, then of 21 calls in a row the last one leaves 1.014 seconds after the first: no
+window can hold both, unless the first is delayed on its way by 14 milliseconds more than the last. So the moments at
 which calls leave are slots on one time line, a row of the database. A process takes the slots of a quarter of a second
 at once, if as many threads of it wait, which asks the database a few times a second. A thread that wakes late uses its
 slot all the same (and others catch up, by a quarter of a second at most), but the time line moves back by as much, so
@@ -29,8 +29,8 @@ from diffgram_flows.errors import BudgetExhausted, LedgerError
 from diffgram_flows.ledger.book import Book
 from diffgram_flows.ledger.schema import budgets, paces
 
-_SHARE = 0.984  # of the allowed rate, see above
-_LATE = 0.005  # seconds by which a thread may wake too late without moving the time line
+_SHARE = 0.986  # of the allowed rate, see above
+_LATE = 0.006  # seconds by which a thread may wake too late without moving the time line
 _BATCH = 0.25  # seconds whose slots are taken at once; older slots than this are not used any more
 _LONGEST_BLOCK = 60.0  # seconds; who would have to wait longer for the server's forgiveness is told so
 _HOURS = 25  # that a daily quota looks back, the running hour included
