@@ -21,6 +21,8 @@ GRACE = 2.0  # seconds after which a packet that arrived is listed; to err does 
 _DOUBT = 30.0  # seconds instead of that, where the list is too short to show everything
 _QUEUED = frozenset({"init", "retrying"})  # these only wait for a worker; they are never stuck
 _SLOWEST = 8  # times the first pause between two looks
+_FEW = 100  # flights whose rows are read at once; for more it is asked first whether anything has ended
+_UNSTIRRED = 15  # times the first pause after which everything is read although nothing seems to have ended
 _SHARE = 2  # a pause is at least so many times as long as the look before it: looking costs the server, too
 # The store was not there, or had a bad moment, when the server fetched the URL (contract section 5).
 _PASSING = re.compile(r"Error downloading media|no valid response \((?:408|429|5\d\d)\)", re.IGNORECASE)
@@ -120,6 +122,8 @@ class Follower:
         self._repairer = Repairer(client)
         self._next_rescue = 0.0
         self._pause = 0.0
+        self._newest: list[int] = []
+        self._unread_until = time.monotonic()
 
     def add(self, flights: Iterable[Flight]) -> None:
         self.flights.update((flight.row.id, flight) for flight in flights)
@@ -132,12 +136,22 @@ class Follower:
             share: How many times as long as the look the pause is at least.
         """
         begun, before = time.monotonic(), self.tally.settled
-        if self.flights:
+        if self.flights and (len(self.flights) <= _FEW or begun > self._unread_until or self._stirred()):
             self._look()
+            self._unread_until = time.monotonic() + poll * _UNSTIRRED
         changed = self.tally.settled > before
         self._pause = poll if changed else min(max(poll, self._pause * 1.5), poll * _SLOWEST)
         now = time.monotonic()
         self.next_look = now + max(self._pause, share * (now - begun))
+
+    def _stirred(self) -> bool:
+        """Whether an import has ended since the last time, as far as the newest of them tell: two small questions.
+
+        To read the whole list costs the server as much as a hundred packets.
+        """
+        ended = [row.id for status in ("Success", "Failed") for row in self._client.imports(limit=1, status=status)]
+        stirred, self._newest = ended != self._newest, ended
+        return stirred
 
     def _look(self) -> None:
         flights = list(self.flights.values())

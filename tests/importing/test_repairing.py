@@ -63,7 +63,7 @@ def test_what_a_person_has_drawn_meanwhile_stays(bench: Bench) -> None:
     file_id = row.file_id or 0
     drawn = Box(label, 40, 3, 60, 20)
     there = bench.client.annotations(file_id).raw
-    bench.client.save_annotations(file_id, [instance_from_box(drawn)] + there)
+    bench.client.save_annotations(file_id, [instance_from_box(drawn), *there])
     (found,) = [each for each in bench.client.imports() if each.file_id == file_id]
     Repairer(bench.client).repair(found, file_id)
     assert drawn in bench.boxes(file_id)

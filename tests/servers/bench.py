@@ -6,7 +6,8 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.synchronize import Event
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,21 @@ def import_in_child(recipe: dict[str, str], begun: Event) -> None:
     import_new(
         client, store, prefix, ledger, directory_id=directory_id, chunk_size=10, window=20, poll=0.05, timeout=60
     )
+
+
+def work_in_child(recipe: dict[str, str], together: Barrier, results: Queue[int]) -> None:
+    """One of several workers, each a process of its own; tells how many files it made."""
+    keys = (recipe["url"], recipe["project"], recipe["client_id"], recipe["client_secret"])
+    client = DiffgramClient(*keys, timeout=10, retries=1)
+    store, prefix = open_store(f"file://{recipe['folder']}")
+    ledger = open_ledger(recipe["ledger"], TARGET)
+    together.wait(60)
+    directory_id = int(recipe["directory_id"])
+    report = import_new(
+        client, store, prefix, ledger, directory_id=directory_id, chunk_size=10, window=20, poll=0.05, timeout=60
+    )
+    ledger.close()
+    results.put(report.imported)
 
 
 @pytest.fixture
