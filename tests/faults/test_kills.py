@@ -69,7 +69,7 @@ def two_workers(make_bench: MakeBench, data: Path, report: Report, *, objects: i
 def test_two_workers_of_which_one_is_killed_again_and_again(
     make_bench: MakeBench, tmp_path: Path, report: Report
 ) -> None:
-    two_workers(make_bench, tmp_path / "sandbox", report, objects=60, kills=15, seed=3)
+    two_workers(make_bench, tmp_path / "sandbox", report, objects=60, kills=12, seed=3)
 
 
 @pytest.mark.slow

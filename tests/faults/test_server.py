@@ -126,9 +126,26 @@ def let_urls_die(make_bench: MakeBench, data: Path, report: Report, objects: int
 
 
 def test_urls_that_die_in_the_queue_are_signed_again(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
-    let_urls_die(make_bench, tmp_path / "sandbox", report, 20, 4.0)
+    let_urls_die(make_bench, tmp_path / "sandbox", report, 20, 3.0)
 
 
 @pytest.mark.slow
 def test_hundreds_of_urls_that_die_in_the_queue(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
     let_urls_die(make_bench, tmp_path / "sandbox", report, 300, 10.0)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="importing/following.py gives an import up that was shown as 'processing' for twice stuck_after, and leaves "
+    "it to the server: where it was only slow, its file arrives later, and the ledger never hears of it",
+)
+def test_what_was_given_up_for_being_slow_does_not_arrive_later(make_bench: MakeBench, tmp_path: Path) -> None:
+    with SandboxProcess(tmp_path / "sandbox", rate_limits=False, download_delay=2.0) as sandbox:
+        bench = make_bench(sandbox)
+        bench.draw(1)
+        settle(bench, stuck_after=0.4)
+        given_up = [row.object.key for row in bench.ledger.objects.rows("failed")]
+        ends_at = time.monotonic() + 5
+        while hanging(bench) and time.monotonic() < ends_at:
+            time.sleep(0.1)
+        assert_settled(bench, given_up=given_up)
