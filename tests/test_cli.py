@@ -18,7 +18,10 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_names_every_command_and_the_exit_codes(capsys: Any) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in ("demo", "cycle", "import", "export", "train", "predict", "update", "status", "sandbox"):
+    for command in (
+        *("demo", "cycle", "import", "export", "train", "predict", "update", "status", "sandbox"),
+        *("plan", "apply", "trace", "preflight"),
+    ):
         assert command in text
     assert "Exit codes: 0 done" in text
 

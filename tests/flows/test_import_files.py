@@ -20,6 +20,7 @@ from diffgram_flows.errors import (
     ServerUnreachable,
 )
 from diffgram_flows.parameters import ImportParameters
+from diffgram_flows.tasks.importing import ImportSummary
 from flows.import_files import import_files
 
 __all__ = ["gcs_server", "s3_server"]
@@ -37,6 +38,13 @@ def png_bomb(path: Path, side: int = 20_000) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
+def imported(parameters: ImportParameters) -> ImportSummary:
+    """What an import did; a plan is another thing."""
+    summary = import_files(parameters)
+    assert isinstance(summary, ImportSummary)
+    return summary
+
+
 def artifacts() -> dict[str, Any]:
     """The newest artifact of every key."""
     with get_client(sync_client=True) as client:
@@ -45,11 +53,11 @@ def artifacts() -> dict[str, Any]:
 
 
 def test_everything_is_imported_once_and_becomes_a_task(site: Any) -> None:
-    first = import_files(site.import_parameters())
+    first = imported(site.import_parameters())
     assert (first.listed, first.new, first.imported, first.waiting) == (12, 12, 12, 0)
     assert len(site.file_names()) == 12
     assert len(site.workspace.ledger.work.tasked_files()) == 12
-    again = import_files(site.import_parameters())
+    again = imported(site.import_parameters())
     assert (again.listed, again.new, again.imported) == (12, 0, 12)
     assert len(site.file_names()) == 12
 
@@ -58,7 +66,7 @@ def test_only_what_came_since_is_imported_the_next_time(site: Any) -> None:
     import_files(site.import_parameters())
     before = set(site.file_names())
     site.arrive(12, 15)
-    assert import_files(site.import_parameters()).new == 3
+    assert imported(site.import_parameters()).new == 3
     assert before < set(site.file_names())
     assert len(site.workspace.ledger.work.tasked_files()) == 15
 
@@ -68,7 +76,7 @@ def test_a_bad_object_stops_nothing_and_is_named_with_its_reason(site: Any) -> N
     (site.bucket / "notes.jpg").write_text("a text with the name of a picture")
     png_bomb(site.bucket / "bomb.png")
     (site.bucket / "table.csv").write_text("a,b")
-    summary = import_files(site.import_parameters())
+    summary = imported(site.import_parameters())
     assert (summary.imported, summary.refused) == (12, 3)
     reasons = {Path(failure.name).name: failure.reason for failure in summary.failures}
     assert reasons.keys() == {"broken.jpg", "notes.jpg", "bomb.png"}
@@ -96,8 +104,8 @@ def test_s3_is_imported_through_presigned_urls_that_a_real_server_verifies(
     for path in sorted(site.bucket.iterdir())[:5]:
         client.put_object(Bucket="photos", Key=f"2026/a b+ü/{path.name}", Body=path.read_bytes())
     parameters = site.import_parameters("s3://photos/2026", s3_endpoint=s3_server.endpoint, s3_region=s3_server.region)
-    assert import_files(parameters).imported == 5
-    assert import_files(parameters).new == 0
+    assert imported(parameters).imported == 5
+    assert imported(parameters).new == 0
     assert len(site.file_names()) == 5
 
 
@@ -108,7 +116,7 @@ def test_gcs_is_imported_through_v4_urls_that_are_verified(site: Any, gcs_server
     parameters = site.import_parameters(
         "gs://photos-of-flows/2026", gcs_endpoint=gcs_server.endpoint, gcs_key_file=gcs_server.key_file
     )
-    assert import_files(parameters).imported == 5
+    assert imported(parameters).imported == 5
     assert len(site.file_names()) == 5
 
 

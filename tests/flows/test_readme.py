@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -17,9 +18,11 @@ import pytest
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
+from servers.postgres import PostgresServer, postgres
 
 from diffgram_flows.cli import DONE, main
 
+__all__ = ["postgres"]
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMMANDS = [line[2:] for block in BLOCKS for line in block.splitlines() if line.startswith("$ ")]
@@ -30,6 +33,7 @@ ELSEWHERE = {
     ".venv/bin/diffgram-flows demo --images photos --truth coco.json --rounds 2": "tests/demo",
     "pip install --constraint constraints.txt '.[tensorflow]'": "what make does, with another extra",
     "prefect server start": "the session's Prefect API",
+    "pip install --constraint constraints.txt '.[postgres]'": "what make does, with another extra",
 }
 
 
@@ -116,6 +120,28 @@ def test_the_cycle_and_its_status_from_a_terminal(site: Any, capsys: Any) -> Non
     assert "12 files have an open task" in " ".join(capsys.readouterr().out.split())
     assert main(["status", *place]) == DONE
     assert "none yet" in capsys.readouterr().out
+
+
+def test_a_large_import_is_planned_shared_and_traced(site: Any, postgres: PostgresServer, capsys: Any) -> None:
+    for command in (
+        "diffgram-flows preflight s3://my-bucket/images",
+        "diffgram-flows plan s3://my-bucket/images --dataset cars --json plan.json",
+        "diffgram-flows apply 3f2a9c71d04e --dataset cars",
+        "diffgram-flows import s3://my-bucket/images --dataset cars --ledger-url postgresql://flows@db/ledger",
+        "diffgram-flows trace s3://my-bucket/images/0001.jpg --dataset cars",
+    ):
+        assert command in COMMANDS
+    ledger = postgres.new_database("TEMPLATE template0").replace("+psycopg", "")
+    bucket, out = f"file://{site.bucket}", site.folder / "plan.json"
+    place = ["--workdir", str(site.target.workdir), "--dataset", site.dataset, "--ledger-url", ledger]
+    assert main(["preflight", bucket]) == DONE
+    assert main(["plan", bucket, *place, "--json", str(out)]) == DONE
+    assert main(["apply", json.loads(out.read_text())["id"], *place]) == DONE
+    assert main(["import", bucket, *place]) == DONE
+    capsys.readouterr()
+    assert main(["trace", f"{bucket}/photo-00000.jpg", *place]) == DONE
+    assert "imported" in capsys.readouterr().out
+    assert len(site.file_names()) == 12
 
 
 @pytest.mark.parametrize(
