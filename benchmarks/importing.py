@@ -35,6 +35,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from importing_runs import Figures, paced, unpaced, with_prefect
@@ -159,10 +160,10 @@ class MadeUp(BaseStore):
     def check(self) -> None:
         return None
 
-    def max_ttl(self) -> object:  # type: ignore[override]
+    def max_ttl(self) -> timedelta:
         raise NotImplementedError
 
-    def lease(self, obj: StoredObject, ttl: object) -> Lease:
+    def lease(self, obj: StoredObject, ttl: timedelta) -> Lease:
         raise NotImplementedError
 
     def read(self, obj: StoredObject, *, start: int = 0, length: int | None = None, limit: int = 0) -> bytes:
@@ -174,7 +175,8 @@ class MadeUp(BaseStore):
 
 def events(number: int) -> Figures:
     """The ledger's work for an import with and without the trigger, in turn (A B A B ...)."""
-    with_it, without = [], []
+    with_it: list[float] = []
+    without: list[float] = []
     for _ in range(3):
         for traced, times in ((True, with_it), (False, without)):
             with tempfile.TemporaryDirectory() as folder:

@@ -24,3 +24,6 @@ class Unpaced(Pacer):
 
     def wait(self, endpoint: str) -> None:
         return None
+
+    def penalise(self, endpoint: str, seconds: float) -> None:
+        return None
