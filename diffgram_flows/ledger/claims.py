@@ -88,14 +88,17 @@ class Claims(Book):
                 return None
             claim_id = self._open(connection, worker, seconds)
             held = objects.c.id.in_(ids)
-            return self._take(connection, Claim(claim_id, worker, (), seconds), held, state="sending")
+            return self._take(
+                connection, Claim(claim_id, worker, (), seconds), held, state="sending", updated_at=time.time()
+            )
 
     def adopt_expired(
         self, *, worker: str = "", seconds: float = 120.0, unclaimed: bool = False, size: int = 1000
     ) -> Claim | None:
         """Take over one claim whose time is over, or whose worker is a process of this machine that is gone.
 
-        The rows keep their states. Those in ``sending`` are maybe at the server and must be reconciled, those in
+        The rows keep their states, and the times of their last change: a packet is no younger for being followed by
+        another worker. Those in ``sending`` are maybe at the server and must be reconciled, those in
         ``sent`` are to be followed.
 
         Args:
@@ -156,7 +159,7 @@ class Claims(Book):
         return int(connection.execute(sa.insert(claims).values(values).returning(claims.c.id)).scalar_one())
 
     def _take(self, connection: Connection, claim: Claim, which: sa.ColumnElement[bool], **values: Any) -> Claim:
-        statement = sa.update(objects).where(which).values(claim_id=claim.id, updated_at=time.time(), **values)
+        statement = sa.update(objects).where(which).values(claim_id=claim.id, **values)
         rows = [object_row(row) for row in connection.execute(statement.returning(objects))]
         return Claim(claim.id, claim.worker, tuple(sorted(rows, key=lambda row: row.id)), claim.seconds)
 

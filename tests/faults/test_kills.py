@@ -10,7 +10,7 @@ import pytest
 from servers.bench import Bench
 from servers.faulty import FaultyProxy, drawn
 from servers.killing import Killer
-from servers.settled import assert_settled, settle
+from servers.settled import assert_settled, packets_of, settle
 
 from diffgram_flows.sandbox.process import SandboxProcess
 
@@ -26,7 +26,7 @@ def kill_many(make_bench: MakeBench, data: Path, report: Report, *, objects: int
         killer = Killer(bench, seed)
         while killer.kills < kills:
             killer.kill_one()
-        done, left = bench.states(), bench.packets().total()
+        done, left = bench.states(), packets_of(bench)
     with SandboxProcess(data, rate_limits=False):
         settle(bench)
         figures = assert_settled(bench)

@@ -23,6 +23,7 @@ from servers.postgres import PostgresServer, postgres
 from servers.settled import assert_settled, import_once, settle
 
 from diffgram_flows.errors import DiffgramFlowsError, LedgerError, LedgerUnavailable
+from diffgram_flows.importing import scan
 from diffgram_flows.ledger import Ledger, open_ledger
 from diffgram_flows.sandbox.process import SandboxProcess
 
@@ -149,6 +150,17 @@ def test_every_trouble_of_the_database_may_be_tried_again(shared: Ledger, postgr
         postgres.start()
     assert caught.value.retryable
     assert shared.objects.counts() == {}
+
+
+def test_a_packet_is_no_younger_for_being_taken_over(bench: Bench) -> None:
+    """Else those who take over and are killed soon, each in turn, would never find out that it did not arrive."""
+    bench.draw(1)
+    scan(bench.store, "", bench.ledger)
+    claim = bench.ledger.claims.claim_chunk(1, seconds=0)
+    assert claim is not None
+    adopted = bench.ledger.claims.adopt_expired()
+    assert adopted is not None
+    assert [row.updated_at for row in adopted.rows] == [row.updated_at for row in claim.rows]
 
 
 @pytest.mark.slow

@@ -58,8 +58,8 @@ def assert_settled(bench: Bench, *, given_up: Collection[str] = ()) -> Figures:
     """
     wanted = {str(path.relative_to(bench.folder)): path.read_bytes() for path in bench.folder.rglob("*.*")}
     rows = bench.ledger.objects.rows()
-    placements, packets = _in_database(bench)
-    figures = _count(wanted, rows, placements, packets)
+    placements = _placements(bench)
+    figures = _count(wanted, rows, placements, packets_of(bench))
     assert (figures.duplicates, figures.losses) == (0, 0), figures
     _assert_ledger(wanted, rows, given_up)
     listed = {(file.id, file.name) for file in bench.client.files(bench.directory_id)}
@@ -156,15 +156,23 @@ def _assert_ledger(wanted: Mapping[str, bytes], rows: list[ObjectRow], given_up:
     assert all(row.file_name == file_name(row.object) for row in rows)
 
 
-def _in_database(bench: Bench) -> tuple[list[Placement], int]:
+def packets_of(bench: Bench) -> int:
+    """How many imports into the dataset the server has taken on; its own list ends at 1,000."""
+    with _database(bench) as connection:
+        query = "SELECT count(*) FROM input WHERE directory_id = ? AND mode IS NULL"
+        return int(connection.execute(query, (bench.directory_id,)).fetchone()[0])
+
+
+def _placements(bench: Bench) -> list[Placement]:
     media = bench.sandbox.data / "media"
-    with closing(sqlite3.connect(f"file:{bench.sandbox.data / 'sandbox.sqlite'}?mode=ro", uri=True)) as connection:
+    with _database(bench) as connection:
         placed = connection.execute(
             "SELECT file.id, file.original_filename, image.blob FROM placement JOIN file ON file.id = file_id "
             "JOIN image ON image.id = image_id WHERE directory_id = ?",
             (bench.directory_id,),
         ).fetchall()
-        (packets,) = connection.execute(
-            "SELECT count(*) FROM input WHERE directory_id = ? AND mode IS NULL", (bench.directory_id,)
-        ).fetchone()
-    return [Placement(file_id, name, (media / blob).read_bytes()) for file_id, name, blob in placed], int(packets)
+    return [Placement(file_id, name, (media / blob).read_bytes()) for file_id, name, blob in placed]
+
+
+def _database(bench: Bench) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"file:{bench.sandbox.data / 'sandbox.sqlite'}?mode=ro", uri=True))
