@@ -18,7 +18,7 @@ plan_memory_mb             how much more memory a process has at its peak when i
 events_microseconds        what events and the ledger's position cost an object on its way from new to imported; the
                            ledger's whole work for it is beside it, best of three in turn with and without the trigger
 prefect_overhead_ratio     seconds of the flow over 20,000 objects, on a Prefect server that already runs, over those of
-                           the same calls without Prefect; each on a sandbox of its own
+                           the same calls without Prefect; each on a sandbox of its own; A B B A, the better of two
 =========================  ============================================================================================
 
 A figure is worth something on a machine that does nothing else. ``--quick`` takes smaller sizes and a minute in all.

@@ -181,13 +181,16 @@ def with_prefect(objects: int, *, at_once: bool = False) -> Figures:
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name)) as api:
         if not at_once:
             wait_for(api, Path(name))
-        bare = import_once(Path(name) / "bare", objects, {})
-        wait_for(api, Path(name))
-        flow = import_once(Path(name) / "flow", objects, {"PREFECT_API_URL": api})
+        bare, flow = [], []
+        for number, with_it in enumerate((False, True) if at_once else (False, True, True, False)):
+            if with_it:
+                wait_for(api, Path(name))
+            found = import_once(Path(name) / str(number), objects, {"PREFECT_API_URL": api} if with_it else {})
+            (flow if with_it else bare).append(found["seconds"])
     return {
-        "seconds_without_prefect": bare["seconds"],
-        "seconds_with_prefect": flow["seconds"],
-        "prefect_overhead_ratio": flow["seconds"] / bare["seconds"],
+        "seconds_without_prefect": min(bare),
+        "seconds_with_prefect": min(flow),
+        "prefect_overhead_ratio": min(flow) / min(bare),
     }
 
 

@@ -109,8 +109,9 @@ class Comparison:
         try:
             for stored in objects:
                 seen += 1
-                if seen % _TELL_EVERY == 1:
+                if seen == 1 or seen % _TELL_EVERY == 0:
                     self._seen = seen
+                if seen % _TELL_EVERY == 0:
                     self._progress(self.listed, 0, f"{self.diff.new} new")
                 yield stored
         finally:

@@ -18,6 +18,7 @@ class _Decided:
     flight: Flight
     outcome: Outcome
     pushes: tuple[PushRow, ...] = ()
+    duplicate: bool = False
 
 
 class Settlement:
@@ -28,7 +29,7 @@ class Settlement:
         max_attempts: How often an object is sent before it is given up.
 
     Attributes:
-        imported_count, duplicates, requeued, failures: What was decided so far.
+        imported_count, duplicates, requeued, failures: What was written so far.
         lost_claims: Claims that another worker has taken over; their objects are his.
     """
 
@@ -50,21 +51,20 @@ class Settlement:
         self, flight: Flight, file_id: int, input_id: int | None, pushes: Iterable[PushRow] = (), *, note: str = ""
     ) -> None:
         """The file exists."""
-        self.imported_count += 1
-        self._decide(flight, Outcome(flight.row.id, "imported", note, file_id, input_id), pushes)
+        outcome = Outcome(flight.row.id, "imported", note, file_id, input_id)
+        self._decided.append(_Decided(flight, outcome, tuple(pushes)))
 
     def adopted(self, flight: Flight, file_id: int, input_id: int | None, pushes: Iterable[PushRow] = ()) -> None:
         """The file exists, and another packet made it."""
-        self.duplicates += 1
-        self.imported(flight, file_id, input_id, pushes, note="An earlier packet made the file.")
+        outcome = Outcome(flight.row.id, "imported", "An earlier packet made the file.", file_id, input_id)
+        self._decided.append(_Decided(flight, outcome, tuple(pushes), duplicate=True))
 
     def resend(self, flight: Flight, reason: str, input_id: int | None) -> None:
         """Sign and send it again; give it up if that was done often enough."""
         if flight.attempts >= self._max_attempts:
             self.failed(flight, f"{reason} It was sent {flight.attempts} times.", input_id)
             return
-        self.requeued += 1
-        self._decide(flight, Outcome(flight.row.id, "new", reason, input_id=input_id))
+        self._decided.append(_Decided(flight, Outcome(flight.row.id, "new", reason, input_id=input_id)))
 
     def lost(self, flight: Flight) -> None:
         """The server does not know the packet."""
@@ -75,13 +75,11 @@ class Settlement:
         if number >= _DELIVERIES:
             self.failed(flight, f"None of {number} packets arrived.", flight.row.input_id)
         else:
-            self.requeued += 1
-            self._decide(flight, Outcome(flight.row.id, "new", "The packet never arrived."))
+            self._decided.append(_Decided(flight, Outcome(flight.row.id, "new", "The packet never arrived.")))
 
     def failed(self, flight: Flight, reason: str, input_id: int | None, *, state: str = "failed") -> None:
         """Give the object up."""
-        self.failures.append(Failure(flight.row.object.uri, reason))
-        self._decide(flight, Outcome(flight.row.id, state, reason, input_id=input_id))
+        self._decided.append(_Decided(flight, Outcome(flight.row.id, state, reason, input_id=input_id)))
 
     def arrived(self, flights: Sequence[Flight]) -> None:
         """These packets did arrive, although nobody was told; written at once."""
@@ -98,7 +96,7 @@ class Settlement:
         """Write what was decided since the last time, and say which flights have ended.
 
         Raises:
-            LedgerError: The database does not do what it should; nothing is forgotten but the counts.
+            LedgerError: The database does not do what it should; what was not written is decided again.
         """
         decided, self._decided = self._decided, []
         of_row = {each.flight.row.id: each for each in decided}
@@ -109,7 +107,20 @@ class Settlement:
                 self._ledger.objects.settle((each.outcome for each in mine), claim=claim)
             except ClaimLost:
                 self.lost_claims.add(claim)
+                continue
+            self._count(mine)
         return [each.flight for each in of_row.values()]
 
-    def _decide(self, flight: Flight, outcome: Outcome, pushes: Iterable[PushRow] = ()) -> None:
-        self._decided.append(_Decided(flight, outcome, tuple(pushes)))
+    def forget(self) -> None:
+        """Drop what was decided and not written."""
+        self._decided.clear()
+
+    def _count(self, written: Sequence[_Decided]) -> None:
+        for each in written:
+            self.duplicates += each.duplicate
+            if each.outcome.state == "imported":
+                self.imported_count += 1
+            elif each.outcome.state == "new":
+                self.requeued += 1
+            else:
+                self.failures.append(Failure(each.flight.row.object.uri, each.outcome.reason))

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Self
 
 from diffgram_flows.diffgram import DiffgramClient
@@ -28,6 +29,7 @@ from diffgram_flows.importing.preparing import Preparer
 from diffgram_flows.importing.routes import Delivery, route_of
 from diffgram_flows.importing.sending import Courier, before_departure, record
 from diffgram_flows.ledger import Claim, Heartbeat, Ledger, new_worker
+from diffgram_flows.ledger.claims import lost
 from diffgram_flows.models import Failure, Progress, no_progress
 from diffgram_flows.storage import ObjectStore
 
@@ -35,6 +37,7 @@ _BATCH = 200  # outcomes in one transaction
 _SOON = 0.5  # seconds after which fewer are written, too
 _NAP = 0.02  # seconds between two looks at what has left
 _BUSY_SHARE = 20.0  # a look at the server's list takes at most a twentieth of the time in which packets leave
+_UPLOADS = 4  # at the same time: each holds a worker of the server until it is processed
 _SLICE = 20.0  # seconds of following after which a step looks whether there is something to send again
 
 
@@ -86,7 +89,7 @@ class Worker:
             lease_for=options.lease_for,
             connection_id=options.connection_id,
         )
-        self._courier = Courier(route, options.threads)
+        self._courier = Courier(route, min(options.threads, _UPLOADS) if options.route == "upload" else options.threads)
         self._preparer = Preparer(
             store, ledger, prelabel=prelabel, inspect_headers=options.inspect_headers, threads=options.threads
         )
@@ -100,6 +103,7 @@ class Worker:
             max_attempts=options.max_attempts,
         )
         self._holdings = Holdings(ledger)
+        self._lost: set[int | None] = set()
         self._handed: set[int] = set()  # claims of which something may have left
         self._departing: dict[int, int] = {}  # row id to claim, of what was claimed and has not left
         self._unwritten: list[Delivery] = []
@@ -199,9 +203,19 @@ class Worker:
             for delivery in before_departure(prepared):
                 self._courier.results.put(delivery)
             self._handed.add(claim.id)
-            self._courier.put(prepared, heartbeat.check)
+            self._courier.put(prepared, partial(self._check, claim.id, heartbeat))
         except BaseException as error:
             self._courier.results.put(error)
+
+    def _check(self, claim: int, heartbeat: Heartbeat) -> None:
+        """In the sending threads, before each departure.
+
+        Raises:
+            ClaimLost: Another worker has taken over.
+        """
+        if claim in self._lost:
+            raise lost(claim)
+        heartbeat.check()
 
     def _turn(self, ends_at: float) -> None:
         """Wait for outcomes and write them, and look at the list when it is time."""
@@ -279,9 +293,9 @@ class Worker:
         for row_id, claim in before.items():
             if row_id not in self.follower.flights and claim is not None:
                 self._holdings.ended(claim)
-        for lost in self.follower.tally.lost_claims:
-            if lost is not None:
-                self._lose(lost)
+        for claim in self.follower.tally.lost_claims - self._lost:
+            if claim is not None:
+                self._lose(claim)
         self._tell()
 
     def _tell(self) -> None:
@@ -295,6 +309,7 @@ class Worker:
 
     def _lose(self, claim: int) -> None:
         """Forget what another worker has taken over."""
+        self._lost.add(claim)
         self._holdings.drop(claim)
         self._departing = {row_id: its for row_id, its in self._departing.items() if its != claim}
         flights = self.follower.flights
@@ -320,3 +335,4 @@ class Worker:
         self._unwritten.clear()
         self._handed.clear()
         self.follower.flights.clear()
+        self.follower.tally.forget()
