@@ -23,6 +23,7 @@ _QUEUED = frozenset({"init", "retrying"})  # these only wait for a worker; they 
 _SLOWEST = 8  # times the first pause between two looks
 _FEW = 100  # flights whose rows are read at once; for more it is asked first whether anything has ended
 _UNSTIRRED = 15  # times the first pause after which everything is read although nothing seems to have ended
+_RESCUES = 0.7  # times stuck_after, between two rounds of RETRY and ARCHIVE: two calls in 10 minutes at most
 _SHARE = 2  # a pause is at least so many times as long as the look before it: looking costs the server, too
 # The store was not there, or had a bad moment, when the server fetched the URL (contract section 5).
 _PASSING = re.compile(r"Error downloading media|no valid response \((?:408|429|5\d\d)\)", re.IGNORECASE)
@@ -71,7 +72,7 @@ def follow(
         directory_id: The dataset they were sent to.
         timeout: Seconds; what is still on its way then is left for the next call.
         stuck_after: Seconds without any change after which an import counts as abandoned by its worker. It is
-            retried once and given up the second time.
+            retried once, and archived and given up the second time.
         poll: Seconds between two looks; the pause grows while nothing happens.
         max_attempts: How often an object is sent before it is given up.
         down_to: How many packets may still be on their way at the end.
@@ -215,21 +216,22 @@ class Follower:
         self._rescue(abandoned)
 
     def _rescue(self, abandoned: Sequence[tuple[Flight, ImportRow]]) -> None:
-        """RETRY for all that were not retried before, in one call, and not often: the server allows 300 a day."""
-        for flight, found in abandoned:
-            if found.retry_count:
-                self.tally.failed(
-                    flight, f"The server's worker died over it twice, it is {found.status!r} for ever.", found.id
-                )
-        again = [(flight, found) for flight, found in abandoned if not found.retry_count]
-        if not again or time.monotonic() < self._next_rescue:
+        """RETRY once, ARCHIVE the second time: one call each for all of them, and not often: 300 a day are allowed."""
+        if not abandoned or time.monotonic() < self._next_rescue:
             return
-        self._next_rescue = time.monotonic() + self._stuck_after / 3
+        self._next_rescue = time.monotonic() + _RESCUES * self._stuck_after
+        again = [(flight, found) for flight, found in abandoned if not found.retry_count]
+        dead = [(flight, found) for flight, found in abandoned if found.retry_count]
         try:
             self._client.retry_imports([found.id for _, found in again])
+            self._ledger.objects.note([flight.row.id for flight, _ in again], "The server was asked to try again.")
+            # What was only slow must not arrive when nobody waits for it any more.
+            self._client.archive_imports([found.id for _, found in dead])
         except BudgetExhausted:
             return  # they keep waiting, which is what the error's cure says
-        self._ledger.objects.note([flight.row.id for flight, _ in again], "The server was asked to try again.")
+        for flight, found in dead:
+            reason = f"The server's worker died over it twice, it is {found.status!r} for ever."
+            self.tally.failed(flight, reason, found.id)
 
     def _search(self, lost: Sequence[Flight], listing: Listing) -> None:
         """Packets that no list shows: their files exist, or they wait far behind, or nothing arrived."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from diffgram_flows.errors import AccessDenied
+from diffgram_flows.errors import AccessDenied, ObjectNotFound
 from diffgram_flows.importing.inspecting import inspect
 from diffgram_flows.importing.prelabelling import Prelabeller, prelabels
 from diffgram_flows.ledger import Ledger, ObjectRow
@@ -54,7 +55,7 @@ class Preparer:
 
         Raises:
             StorageError: The bucket cannot be read. A few objects that may not be read are refused; if it is all of
-                them, the credential is wrong and not the objects.
+                them, or if what could be read cannot be read any more, the credential is wrong and not the objects.
             DiffgramFlowsError: What the brain raises.
         """
         own = [row for row in rows if row.object.bucket == self._store.bucket]
@@ -85,4 +86,8 @@ class Preparer:
         reasons = list(self._pool.map(look, rows))
         if denials and len(denials) == len(rows):
             raise denials[0]
+        fine = next((row for row, reason in zip(rows, reasons, strict=True) if not reason), None)
+        if denials and fine is not None:
+            with suppress(ObjectNotFound):
+                self._store.read(fine.object, length=1)  # raises if the credential has expired in the middle
         return reasons

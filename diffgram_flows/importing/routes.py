@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from diffgram_flows.diffgram import DiffgramClient, Packet
-from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, InvalidRequest, ObjectNotFound, SigningError
+from diffgram_flows.errors import (
+    AccessDenied,
+    ConfigurationError,
+    DiffgramFlowsError,
+    InvalidRequest,
+    ObjectNotFound,
+    SigningError,
+)
 from diffgram_flows.ledger import ObjectRow
 from diffgram_flows.models import StoredObject
 from diffgram_flows.storage import ObjectStore, fetchable
@@ -102,6 +109,9 @@ class UploadRoute:
         try:
             content = self._store.read(row.object)
         except ObjectNotFound as error:
+            return Delivery(row, "refused", str(error))
+        except AccessDenied as error:
+            self._store.check()  # raises if it is the credential, and not this object
             return Delivery(row, "refused", str(error))
         try:
             made = self._client.upload(

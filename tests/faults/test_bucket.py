@@ -92,11 +92,6 @@ def run(remote: Remote) -> None:
     import_once(remote.bench, chunk_size=5)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="importing/preparing.py refuses for good what is left of a chunk when the credential expires in its middle: "
-    "an expired token is AccessDenied, like an object that may not be read",
-)
 def test_a_credential_that_expires_in_the_middle_of_a_chunk(remote: Remote) -> None:
     remote.proxy.plan = after(8, EXPIRED, counts=lambda visit: not lists(visit))
     with pytest.raises(StorageError, match=r"(?i)expired"):

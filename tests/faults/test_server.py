@@ -134,11 +134,6 @@ def test_hundreds_of_urls_that_die_in_the_queue(make_bench: MakeBench, tmp_path:
     let_urls_die(make_bench, tmp_path / "sandbox", report, 300, 10.0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="importing/following.py gives an import up that was shown as 'processing' for twice stuck_after, and leaves "
-    "it to the server: where it was only slow, its file arrives later, and the ledger never hears of it",
-)
 def test_what_was_given_up_for_being_slow_does_not_arrive_later(make_bench: MakeBench, tmp_path: Path) -> None:
     with SandboxProcess(tmp_path / "sandbox", rate_limits=False, download_delay=2.0) as sandbox:
         bench = make_bench(sandbox)
