@@ -228,4 +228,6 @@ def test_many_clients_at_once_meet_only_what_was_planned(folder: Path) -> None:
             thread.join()
     assert Counter(made).keys() == {"200", "closed", "reset"}
     found = labels(folder)
-    assert len(set(found)) == len(found) == Counter(made)["200"] + Counter(made)["closed"]
+    # A reset that breaks the sender's pipe can look like a reply that was lost: urllib3 reads on, and finds an end.
+    assert Counter(made)["200"] <= len(found) <= Counter(made)["200"] + Counter(made)["closed"]
+    assert len(set(found)) == len(found)

@@ -100,7 +100,7 @@ def import_once(
     )
 
 
-def settle(bench: Bench, *, within: float = 120.0, pause: float = 0.1, **options: object) -> list[DiffgramFlowsError]:
+def settle(bench: Bench, *, within: float = 300.0, pause: float = 0.1, **options: object) -> list[DiffgramFlowsError]:
     """Import again and again, as a schedule does, until nothing is left open. The errors that ended runs.
 
     Args:
