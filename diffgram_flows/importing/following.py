@@ -72,7 +72,7 @@ def follow(
         directory_id: The dataset they were sent to.
         timeout: Seconds; what is still on its way then is left for the next call.
         stuck_after: Seconds without any change after which an import counts as abandoned by its worker. It is
-            retried once, and archived and given up the second time.
+            retried once, and archived and sent again the second time.
         poll: Seconds between two looks; the pause grows while nothing happens.
         max_attempts: How often an object is sent before it is given up.
         down_to: How many packets may still be on their way at the end.
@@ -216,7 +216,7 @@ class Follower:
         self._rescue(abandoned)
 
     def _rescue(self, abandoned: Sequence[tuple[Flight, ImportRow]]) -> None:
-        """RETRY once, ARCHIVE the second time: one call each for all of them, and not often: 300 a day are allowed."""
+        """RETRY the first time, ARCHIVE and send again the second: one call each for all, of 300 a day."""
         if not abandoned or time.monotonic() < self._next_rescue:
             return
         self._next_rescue = time.monotonic() + _RESCUES * self._stuck_after
@@ -230,8 +230,7 @@ class Follower:
         except BudgetExhausted:
             return  # they keep waiting, which is what the error's cure says
         for flight, found in dead:
-            reason = f"The server's worker died over it twice, it is {found.status!r} for ever."
-            self.tally.failed(flight, reason, found.id)
+            self.tally.resend(flight, f"The server's worker died over it twice, as {found.status!r}.", found.id)
 
     def _search(self, lost: Sequence[Flight], listing: Listing) -> None:
         """Packets that no list shows: their files exist, or they wait far behind, or nothing arrived."""

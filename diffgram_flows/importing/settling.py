@@ -62,7 +62,8 @@ class Settlement:
     def resend(self, flight: Flight, reason: str, input_id: int | None) -> None:
         """Sign and send it again; give it up if that was done often enough."""
         if flight.attempts >= self._max_attempts:
-            self.failed(flight, f"{reason} It was sent {flight.attempts} times.", input_id)
+            often = "once" if flight.attempts == 1 else f"{flight.attempts} times"
+            self.failed(flight, f"{reason} It was sent {often}.", input_id)
             return
         self._decided.append(_Decided(flight, Outcome(flight.row.id, "new", reason, input_id=input_id)))
 

@@ -23,7 +23,7 @@ MakeBench = Callable[[SandboxProcess], Bench]
 
 
 def hanging(bench: Bench) -> dict[str, int]:
-    """How often the server was asked to try again what is in ``processing`` now, by file name."""
+    """What is in ``processing`` for ever, by file name, and how often the server was asked to try it again."""
     database = f"file:{bench.sandbox.data / 'sandbox.sqlite'}?mode=ro"
     with closing(sqlite3.connect(database, uri=True)) as connection:
         rows = connection.execute("SELECT original_filename, retry_count FROM input WHERE status = 'processing'")
@@ -38,16 +38,12 @@ def retries(bench: Bench) -> int:
 
 
 def let_workers_die(make_bench: MakeBench, data: Path, report: Report, objects: int, *, seed: int) -> None:
-    """Import on a server that loses every fourth import. What it lost twice is given up, and nothing else."""
+    """Import on a server that loses every fourth import. What it lost twice is sent again."""
     with SandboxProcess(data, rate_limits=False, worker_death_rate=0.25, seed=seed) as sandbox:
         bench = make_bench(sandbox)
         bench.draw(objects)
         settle(bench, stuck_after=1.0)
-        failed = bench.ledger.objects.rows("failed")
-        assert {row.file_name: 1 for row in failed} == hanging(bench)
-        assert all("died over it twice" in row.reason for row in failed)
-        figures = assert_settled(bench, given_up=[row.object.key for row in failed])
-        report(figures, deaths=retries(bench) + len(failed))
+        report(assert_settled(bench), deaths=retries(bench) + len(hanging(bench)))
 
 
 def test_workers_that_die(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
@@ -77,10 +73,7 @@ def kill_the_server(make_bench: MakeBench, data: Path, report: Report, objects: 
                 assert sandbox.url == url, "somebody took the port meanwhile"
             errors = importing.result()
         assert done == kills, "it was over too soon"
-        failed = bench.ledger.objects.rows("failed")  # on their way at two kills
-        assert {row.file_name: 1 for row in failed} == hanging(bench)
-        figures = assert_settled(bench, given_up=[row.object.key for row in failed])
-        report(figures, server_kills=kills, runs_that_failed=len(errors), retried=retries(bench))
+        report(assert_settled(bench), server_kills=kills, runs_that_failed=len(errors), retried=retries(bench))
 
 
 def test_a_server_that_is_killed_in_the_middle(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:

@@ -103,14 +103,32 @@ def test_an_import_whose_worker_died_is_retried_once_for_all(
     assert [row.retry_count for row in rows] == [1, 1, 1]
 
 
-def test_an_import_that_hangs_twice_is_given_up(make_bench: Callable[[SandboxProcess], Bench], tmp_path: Path) -> None:
+def test_an_import_that_hangs_twice_is_sent_again(
+    make_bench: Callable[[SandboxProcess], Bench], tmp_path: Path
+) -> None:
     with SandboxProcess(tmp_path / "sandbox", import_delay=600, import_workers=4) as sandbox:
         bench = prepared(make_bench(sandbox), 1)
         send(bench)
         report = watch(bench, stuck_after=0.5)
         sandbox.kill()
+    assert (report.requeued, report.failed) == (1, 0)
+    with SandboxProcess(tmp_path / "sandbox"):
+        send(bench)
+        assert watch(bench).imported == 1
+        assert len(bench.names()) == 1
+
+
+def test_an_import_that_hangs_whenever_it_is_sent_is_given_up(
+    make_bench: Callable[[SandboxProcess], Bench], tmp_path: Path
+) -> None:
+    with SandboxProcess(tmp_path / "sandbox", import_delay=600, import_workers=4) as sandbox:
+        bench = prepared(make_bench(sandbox), 1)
+        send(bench)
+        report = watch(bench, stuck_after=0.5, max_attempts=1)
+        sandbox.kill()
     assert report.failed == 1
     assert "died over it twice" in report.failures[0].reason
+    assert "sent once" in report.failures[0].reason
 
 
 def test_what_only_waits_in_the_queue_is_never_retried(
