@@ -55,16 +55,17 @@ def test_all_kinds_of_faults_together(bench: Bench, report: Report, seed: int, r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("kind", FAULTS)
 def test_each_kind_of_fault_alone_over_hundreds_of_objects(bench: Bench, report: Report, kind: str, seed: int) -> None:
-    injected = import_through(bench, 300, rate=0.25, seed=seed, kinds=[kind])
+    injected = import_through(bench, 200, rate=0.25, seed=seed, kinds=[kind])
     report(assert_settled(bench), injected=injected.total())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("route", ["url", "upload"])
-@pytest.mark.parametrize("seed", range(10, 20))
+@pytest.mark.parametrize(
+    ("seed", "route"), [*((seed, "url") for seed in range(10, 16)), (10, "upload"), (11, "upload")]
+)
 def test_all_kinds_of_faults_together_over_hundreds_of_objects(
     bench: Bench, report: Report, seed: int, route: str
 ) -> None:

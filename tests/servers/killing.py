@@ -60,7 +60,7 @@ class Killer:
     starting: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        chosen = {"chunk_size": 10, "window": 1000, "poll": 0.05, "stuck_after": 3.0, "max_attempts": 1000}
+        chosen = {"chunk_size": 10, "window": 400, "poll": 0.05, "stuck_after": 3.0, "max_attempts": 1000}
         self.options = {**chosen, **self.options}
         self._chance = random.Random(self.seed)  # noqa: S311 - moments, not secrets
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
