@@ -15,8 +15,8 @@ demo: .venv/ready  ## Run the whole cycle on this machine: make demo DEMO="--ui"
 test: .venv/ready  ## Run the test suite
 	$(BIN)/pytest
 
-test-slow: .venv/ready  ## Run the long tests with faults: hundreds of kills and objects
-	$(BIN)/pytest -m slow tests/faults
+test-slow: .venv/ready  ## Run the long tests: hundreds of kills and objects, every benchmark
+	$(BIN)/pytest -m slow
 
 lint: .venv/ready  ## Check style and types
 	$(BIN)/ruff check

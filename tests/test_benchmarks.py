@@ -21,11 +21,14 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+SLOW = {"importing.py"}  # starts a Prefect server and six sandboxes
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in FIGURES])
 def test_a_benchmark_writes_its_figures(name: str, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     command = [sys.executable, str(ROOT / "benchmarks" / name), "--quick", "--json", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     figures = json.loads(out.read_text())
     assert figures.keys() >= FIGURES[name]
