@@ -181,7 +181,8 @@ def with_prefect(objects: int, *, at_once: bool = False) -> Figures:
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name)) as api:
         if not at_once:
             wait_for(api, Path(name))
-        bare, flow = [], []
+        bare: list[float] = []
+        flow: list[float] = []
         for number, with_it in enumerate((False, True) if at_once else (False, True, True, False)):
             if with_it:
                 wait_for(api, Path(name))
