@@ -131,8 +131,9 @@ def test_what_was_given_up_for_being_slow_does_not_arrive_later(make_bench: Make
     with SandboxProcess(tmp_path / "sandbox", rate_limits=False, download_delay=2.0) as sandbox:
         bench = make_bench(sandbox)
         bench.draw(1)
-        settle(bench, stuck_after=0.4)
+        settle(bench, stuck_after=0.4, max_attempts=1)
         given_up = [row.object.key for row in bench.ledger.objects.rows("failed")]
+        assert given_up
         ends_at = time.monotonic() + 5
         while hanging(bench) and time.monotonic() < ends_at:
             time.sleep(0.1)
