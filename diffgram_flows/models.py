@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +98,44 @@ class Box:
         return box if box.x_min < box.x_max and box.y_min < box.y_max else None
 
 
+AnnotationType = Literal["box", "polygon", "line", "point", "tag"]
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a person drew on an image or said of it, or what a machine did.
+
+    Attributes:
+        type: As Diffgram calls it.
+        label_file_id: Diffgram's id of the label *file*.
+        points: (x, y) in pixels of the upright image. A box has its top left and its bottom right corner, a polygon
+            its outline, a line its vertices, a point itself, and a tag, which is about the whole image, none.
+        attributes: Pairs of attribute group id and what was chosen or written, in order of the group's id.
+        score: Confidence in [0, 1] of a machine, ``None`` for a person.
+    """
+
+    type: AnnotationType
+    label_file_id: int
+    points: tuple[Point, ...] = ()
+    attributes: tuple[tuple[int, str], ...] = ()
+    score: float | None = None
+
+    @classmethod
+    def of_box(cls, box: Box) -> Annotation:
+        corners = (box.x_min, box.y_min), (box.x_max, box.y_max)
+        return cls("box", box.label_file_id, corners, score=box.score)
+
+    @property
+    def box(self) -> Box | None:
+        """The box itself or the rectangle around a polygon; ``None`` for what has no area."""
+        if self.type not in ("box", "polygon") or not self.points:
+            return None
+        across, down = [x for x, _ in self.points], [y for _, y in self.points]
+        box = Box(self.label_file_id, min(across), min(down), max(across), max(down), self.score)
+        return box if box.area else None
+
+
 @dataclass(frozen=True, slots=True)
 class LabelMap:
     """Which class index of a network is which Diffgram label. Append-only: an index never changes its meaning.
@@ -148,7 +186,8 @@ class Sample:
         path: Where those bytes lie on this machine.
         width, height: Pixels, upright.
         split: Which part of the data it belongs to, for ever.
-        boxes: What people drew or confirmed, clipped to the image.
+        annotations: What people drew or confirmed, clipped to the image.
+        modified: When the object was last changed, in seconds since 1970, if its store told.
     """
 
     file_id: int
@@ -159,7 +198,13 @@ class Sample:
     width: int
     height: int
     split: Split
-    boxes: tuple[Box, ...]
+    annotations: tuple[Annotation, ...] = ()
+    modified: float | None = None
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Its boxes, and the rectangles around its polygons."""
+        return tuple(box for annotation in self.annotations if (box := annotation.box) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +214,13 @@ class Snapshot:
     Attributes:
         id: SHA-256 of the content (hex, first 16 characters): the same content gives the same id.
         folder: Where its manifest lies.
+        samples: In order of file id. May be read from disk anew each time, so keep what is used twice.
     """
 
     id: str
     folder: Path
     label_map: LabelMap
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
 
     def split(self, name: Split) -> tuple[Sample, ...]:
         return tuple(sample for sample in self.samples if sample.split == name)
@@ -201,6 +247,7 @@ class Prediction:
         key: The caller's key of the picture.
         width, height: Pixels of the upright image.
         boxes: Scored boxes, best first, clipped to the image.
+        annotations: What is not a box, best first: polygons of a segmentation, tags of a classification.
         error: Why there is no answer, empty if there is one.
     """
 
@@ -208,6 +255,7 @@ class Prediction:
     width: int
     height: int
     boxes: tuple[Box, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
     error: str = ""
 
 

@@ -27,7 +27,7 @@ def read_predictions(folder: Path) -> Iterator[Prediction]:
             for line in file:
                 row = orjson.loads(line)
                 boxes = tuple(Box(*values) for values in row["boxes"])
-                yield Prediction(row["key"], row["width"], row["height"], boxes, row["error"])
+                yield Prediction(row["key"], row["width"], row["height"], boxes, error=row["error"])
 
 
 def _line(prediction: Prediction, brain: str, label_map_digest: str) -> dict[str, object]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from diffgram_flows.errors import DatasetError
-from diffgram_flows.models import Box, LabelMap, Sample
+from diffgram_flows.models import Annotation, Box, LabelMap, Sample
 
 FORMAT = 1
 ANNOTATIONS, LABELS, MANIFEST = "annotations.jsonl", "labels.json", "manifest.json"
@@ -88,8 +88,9 @@ def _read_bytes(path: Path) -> bytes:
 
 def sample_of(row: Mapping[str, Any], images: Path) -> Sample:
     """A line of ``annotations.jsonl`` as a sample."""
-    boxes = tuple(Box(*corners) for corners in row["boxes"])
-    return Sample(**{**row, "path": images / row["path"], "boxes": boxes})
+    values = {name: value for name, value in row.items() if name != "boxes"}
+    annotations = tuple(Annotation.of_box(Box(*corners)) for corners in row["boxes"])
+    return Sample(**{**values, "path": images / row["path"], "annotations": annotations})
 
 
 def altered(path: Path) -> DatasetError:

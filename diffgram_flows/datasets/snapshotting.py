@@ -28,7 +28,7 @@ from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, ImageR
 from diffgram_flows.images import image_size
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.ledger.history import SnapshotRow
-from diffgram_flows.models import Failure, LabelMap, Progress, Sample, Snapshot, Split, no_progress
+from diffgram_flows.models import Annotation, Failure, LabelMap, Progress, Sample, Snapshot, Split, no_progress
 from diffgram_flows.storage import ObjectStore
 
 
@@ -216,7 +216,8 @@ def _sample(record: ExportRecord, path: Path, uri: str, split: Split, size: tupl
         )
     drawing = fitted(record.drawing, width, height)
     hashed = sha256_of(path)
-    return Sample(record.file_id, record.file_name, uri, hashed, path, width, height, split, drawing.boxes), drawing
+    drawn = tuple(map(Annotation.of_box, drawing.boxes))
+    return Sample(record.file_id, record.file_name, uri, hashed, path, width, height, split, drawn), drawing
 
 
 def _origin(export: FinishedExport, ledger: Ledger, options: SnapshotOptions) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, train_brain
-from diffgram_flows.models import Box, LabelMap, Sample, Snapshot, Split
+from diffgram_flows.models import Annotation, Box, LabelMap, Sample, Snapshot, Split
 
 LABELS = LabelMap(((70, "red"), (40, "blue")))
 COLOURS = {70: (220, 30, 30), 40: (30, 60, 220)}
@@ -127,4 +127,6 @@ def _sample(folder: Path, number: int, split: Split, seed: int) -> Sample:
     path = folder / f"{number}.png"
     image.save(path)
     file_id = {"train": 1_000, "val": 2_000, "test": 3_000}[split] + number
-    return Sample(file_id, f"{split}-{number}.png", "", "0" * 64, path, SIDE, SIDE, split, tuple(boxes))
+    return Sample(
+        file_id, f"{split}-{number}.png", "", "0" * 64, path, SIDE, SIDE, split, tuple(map(Annotation.of_box, boxes))
+    )

@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from diffgram_flows.brains import Evaluation, evaluate, sample_key
 from diffgram_flows.errors import LabelMapChanged
-from diffgram_flows.models import Box, LabelMap, Prediction, Sample
+from diffgram_flows.models import Annotation, Box, LabelMap, Prediction, Sample
 
 LABELS = LabelMap(((5, "cat"), (9, "dog"), (7, "cow")))
 Case = tuple[list[Sample], list[Prediction]]
@@ -72,7 +72,9 @@ def test_survives_json() -> None:
 
 
 def sample(number: int, *boxes: Box) -> Sample:
-    return Sample(number, f"{number}.jpg", "", "", Path(f"{number}.jpg"), 640, 480, "test", boxes)
+    return Sample(
+        number, f"{number}.jpg", "", "", Path(f"{number}.jpg"), 640, 480, "test", tuple(map(Annotation.of_box, boxes))
+    )
 
 
 def predicted(of: Sample, *boxes: Box) -> Prediction:

@@ -70,7 +70,7 @@ def test_nothing_to_judge_by(
     adopt: Adopt, novice: BrainRecord, registry: Registry, samples: Sequence[Sample], keep: int
 ) -> None:
     with pytest.raises(NotEnoughData, match=f"{keep} images"):
-        judge(adopt(novice), registry, [replace(sample, boxes=()) for sample in samples[:keep]])
+        judge(adopt(novice), registry, [replace(sample, annotations=()) for sample in samples[:keep]])
 
 
 def test_other_labels_cannot_be_compared(

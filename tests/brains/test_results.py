@@ -8,7 +8,7 @@ from diffgram_flows.models import Box, Prediction
 
 def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     first = [Prediction("ü.jpg", 640, 480, (Box(4, 1, 2, 30, 40, 0.875), Box(5, 0, 0, 9, 9, 0.5)))]
-    second = [Prediction("empty.jpg", 10, 10), Prediction("bad.jpg", 0, 0, (), "It is damaged.")]
+    second = [Prediction("empty.jpg", 10, 10), Prediction("bad.jpg", 0, 0, error="It is damaged.")]
     write_predictions(tmp_path / "d@1" / "000-009.jsonl", first, brain="d@1", label_map_digest="abc")
     write_predictions(tmp_path / "d@1" / "010-019.jsonl", second, brain="d@1", label_map_digest="abc")
     assert list(read_predictions(tmp_path / "d@1")) == [*first, *second]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diffgram_flows.brains import best_threshold
-from diffgram_flows.models import Box, Prediction, Sample
+from diffgram_flows.models import Annotation, Box, Prediction, Sample
 
 
 def at(x: int, score: float | None = None, label: int = 5, width: int = 50) -> Box:
@@ -33,7 +33,7 @@ def at(x: int, score: float | None = None, label: int = 5, width: int = 50) -> B
     ],
 )
 def test_fewest_edits(truth: list[Box], predicted: list[Box], expected: float) -> None:
-    sample = Sample(1, "1.jpg", "", "", Path("1.jpg"), 640, 480, "val", tuple(truth))
+    sample = Sample(1, "1.jpg", "", "", Path("1.jpg"), 640, 480, "val", tuple(map(Annotation.of_box, truth)))
     assert best_threshold([sample], [Prediction("1", 640, 480, tuple(predicted))]) == pytest.approx(expected)
 
 

@@ -66,7 +66,7 @@ def test_too_little_to_learn_from(
     with_boxes: bool,
     said: str,
 ) -> None:
-    samples = [sample if with_boxes else replace(sample, boxes=()) for sample in make_samples(count)]
+    samples = [sample if with_boxes else replace(sample, annotations=()) for sample in make_samples(count)]
     with pytest.raises(NotEnoughData, match=said):
         train_brain(make_snapshot(samples), name="detector", registry=registry, options=tiny)
     assert registry.versions("detector") == []

@@ -3,14 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffgram_flows.datasets import SplitStatistics, count, count_by_split
-from diffgram_flows.models import Box, LabelMap, Sample, Split
+from diffgram_flows.models import Annotation, Box, LabelMap, Sample, Split
 
 LABELS = LabelMap(((4, "car"), (2, "person"), (9, "car")))
 
 
 def sample(split: Split, *labels: int) -> Sample:
     boxes = tuple(Box(label, 0, 0, 5, 5) for label in labels)
-    return Sample(1, "a.jpg", "", "00", Path("a.jpg"), 10, 10, split, boxes)
+    return Sample(1, "a.jpg", "", "00", Path("a.jpg"), 10, 10, split, tuple(map(Annotation.of_box, boxes)))
 
 
 def test_boxes_are_counted_by_label_and_split() -> None:

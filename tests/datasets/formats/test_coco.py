@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from diffgram_flows.datasets import FORMATS, find_format
 from diffgram_flows.datasets.formats.coco import from_coco, to_coco
 from diffgram_flows.errors import ConfigurationError, DatasetError
-from diffgram_flows.models import Box, LabelMap, Sample
+from diffgram_flows.models import Annotation, Box, LabelMap, Sample
 
 LABELS = LabelMap(((4, "car"), (2, "person")))
 COCO: dict[str, Any] = {
@@ -30,7 +30,7 @@ def samples(draw: st.DrawFn) -> Sample:
     boxes = (Box(label, *map(min, one, two), *map(max, one, two)) for label, one, two in pairs)
     whole = tuple(box for box in boxes if box.area)
     name, file_id = draw(st.text(max_size=20)), draw(st.integers(1, 2**40))
-    return Sample(file_id, name, "", "00", Path("a.jpg"), width, height, "train", whole)
+    return Sample(file_id, name, "", "00", Path("a.jpg"), width, height, "train", tuple(map(Annotation.of_box, whole)))
 
 
 @given(st.lists(samples(), max_size=5, unique_by=lambda sample: sample.file_id))
@@ -48,7 +48,9 @@ def test_nothing_is_lost_on_the_way_there_and_back(chosen: list[Sample]) -> None
 def test_pycocotools_reads_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coco_tools = pytest.importorskip("pycocotools.coco")
     box = Box(4, 5, 6, 70, 80)
-    sample = Sample(7, "a.jpg", "", "00", Path("a.jpg"), 100, 100, "train", (box, Box(2, 1, 1, 2, 2)))
+    sample = Sample(
+        7, "a.jpg", "", "00", Path("a.jpg"), 100, 100, "train", tuple(map(Annotation.of_box, (box, Box(2, 1, 1, 2, 2))))
+    )
     (tmp_path / "coco.json").write_text(json.dumps(to_coco([sample], LABELS)))
     read = coco_tools.COCO(str(tmp_path / "coco.json"))
     (annotation,) = read.loadAnns(read.getAnnIds(imgIds=[7], catIds=[4]))
