@@ -36,7 +36,7 @@ def kill_many(make_bench: MakeBench, data: Path, report: Report, *, objects: int
 
 
 def test_an_import_that_is_killed_a_hundred_times(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
-    kill_many(make_bench, tmp_path / "sandbox", report, objects=200, kills=100, seed=7)
+    kill_many(make_bench, tmp_path / "sandbox", report, objects=150, kills=100, seed=7)
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def two_workers(make_bench: MakeBench, data: Path, report: Report, *, objects: i
 def test_two_workers_of_which_one_is_killed_again_and_again(
     make_bench: MakeBench, tmp_path: Path, report: Report
 ) -> None:
-    two_workers(make_bench, tmp_path / "sandbox", report, objects=60, kills=12, seed=3)
+    two_workers(make_bench, tmp_path / "sandbox", report, objects=50, kills=10, seed=3)
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def kill_the_server(make_bench: MakeBench, data: Path, report: Report, objects: 
 
 
 def test_a_server_that_is_killed_in_the_middle(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
-    kill_the_server(make_bench, tmp_path / "sandbox", report, 50, 3)
+    kill_the_server(make_bench, tmp_path / "sandbox", report, 40, 3)
 
 
 @pytest.mark.slow
@@ -104,12 +104,12 @@ def test_everything_at_once(make_bench: MakeBench, tmp_path: Path, report: Repor
         report(assert_settled(bench), kills=killer.kills, server_kills=10, injected=dict(proxy.injected))
 
 
-def let_urls_die(make_bench: MakeBench, data: Path, report: Report, objects: int, pause: float) -> None:
-    """Import with URLs that live for a second, on a server whose workers pause for longer at the start."""
+def let_urls_die(make_bench: MakeBench, data: Path, report: Report, objects: int, *, life: float, pause: float) -> None:
+    """Import with URLs that live for ``life`` seconds, on a server whose workers pause for longer at the start."""
     with SandboxProcess(data, rate_limits=False, cpu_gate_every=3600, cpu_gate_pause=pause) as sandbox:
         bench = make_bench(sandbox)
         bench.draw(objects)
-        settle(bench, lease_for=timedelta(seconds=1), max_attempts=3)
+        settle(bench, lease_for=timedelta(seconds=life), max_attempts=3)
         rows = bench.ledger.objects.rows("imported")
         figures = assert_settled(bench)
     again = sum(row.attempts > 1 for row in rows)
@@ -119,22 +119,22 @@ def let_urls_die(make_bench: MakeBench, data: Path, report: Report, objects: int
 
 
 def test_urls_that_die_in_the_queue_are_signed_again(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
-    let_urls_die(make_bench, tmp_path / "sandbox", report, 20, 3.0)
+    let_urls_die(make_bench, tmp_path / "sandbox", report, 20, life=1, pause=2.5)
 
 
 @pytest.mark.slow
 def test_hundreds_of_urls_that_die_in_the_queue(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
-    let_urls_die(make_bench, tmp_path / "sandbox", report, 300, 10.0)
+    let_urls_die(make_bench, tmp_path / "sandbox", report, 300, life=8, pause=20)
 
 
 def test_what_was_given_up_for_being_slow_does_not_arrive_later(make_bench: MakeBench, tmp_path: Path) -> None:
-    with SandboxProcess(tmp_path / "sandbox", rate_limits=False, download_delay=2.0) as sandbox:
+    with SandboxProcess(tmp_path / "sandbox", rate_limits=False, download_delay=1.5) as sandbox:
         bench = make_bench(sandbox)
         bench.draw(1)
         settle(bench, stuck_after=0.4, max_attempts=1)
         given_up = [row.object.key for row in bench.ledger.objects.rows("failed")]
         assert given_up
-        ends_at = time.monotonic() + 5
+        ends_at = time.monotonic() + 2
         while hanging(bench) and time.monotonic() < ends_at:
             time.sleep(0.1)
         assert_settled(bench, given_up=given_up)
