@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "diffgram_flows"
 
-GROUND = {"errors", "models", "parameters", "images", "disk", ""}
+GROUND = {"errors", "models", "parameters", "images", "disk", "geometry", ""}
 FLOORS = [
     GROUND,
     {"diffgram", "storage", "ledger"},

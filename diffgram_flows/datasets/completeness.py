@@ -13,6 +13,7 @@ from diffgram_flows.datasets.instances import Drawing
 from diffgram_flows.errors import IncompleteExport, LabelMapChanged
 
 IMAGE = "image"
+PICTURES = frozenset({IMAGE, "frame"})  # what has one picture; a frame was cut from a video
 _NAMED = 10
 
 
@@ -21,10 +22,10 @@ class ExportRecord:
     """One file of an export.
 
     Attributes:
-        kind: Diffgram's type of the file: ``image``, ``video``, ``text``, ...
+        kind: Diffgram's type of the file: ``image``, ``frame``, ``video``, ``text``, ...
         width, height: Pixels as Diffgram says, 0 where it does not.
         rotation: Degrees by which somebody turned the image in Diffgram.
-        drawing: Its boxes, not yet cut to the image.
+        drawing: Its annotations, not yet cut to the image.
     """
 
     file_id: int
@@ -65,20 +66,20 @@ def check_complete(
             cure="Start it again: the server calls an export complete even when files of it failed. "
             "If the same files are missing again, open them in Diffgram.",
         )
-    sizeless = [str(r) for r in found.values() if r.kind == IMAGE and (r.width <= 0 or r.height <= 0)]
+    sizeless = [str(r) for r in found.values() if r.kind in PICTURES and (r.width <= 0 or r.height <= 0)]
     if sizeless:
         raise IncompleteExport(
             f"The export gives no size in pixels for {len(sizeless)} images: {_some(sizeless)}.",
             cure="Retry the import of these files: Diffgram has not finished processing them.",
         )
     for record in found.values():
-        for box in record.drawing.boxes:
-            if box.label_file_id not in known_labels:
-                name = label_map.get(box.label_file_id, "unknown")
+        for annotation in record.drawing.annotations:
+            if annotation.label_file_id not in known_labels:
+                name = label_map.get(annotation.label_file_id, "unknown")
                 raise LabelMapChanged(
-                    f"The file {record} has a box of label {name!r} (id {box.label_file_id}), "
+                    f"The file {record} has a {annotation.type} of label {name!r} (id {annotation.label_file_id}), "
                     "which is not in the label schema.",
-                    cure="Give the box a label of the schema, or put the label back.",
+                    cure=f"Give the {annotation.type} a label of the schema, or put the label back.",
                 )
 
 

@@ -1,13 +1,27 @@
-"""From what people draw in Diffgram to boxes: instances of an export (contract section 11)."""
+"""From what people draw in Diffgram to annotations: instances of an export (contract section 11).
+
+Taken are boxes, polygons, lines, points and tags, with their attributes. Everything else is left out and counted under
+the server's own word for it: ``type cuboid``. Box, polygon and tag were recorded with a real server; a line and a
+point have ``points`` as a polygon has them.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast
 
-from diffgram_flows.models import Box
+from diffgram_flows.geometry import clipped_line, clipped_polygon, contains, is_flat
+from diffgram_flows.models import Annotation, AnnotationType, Box, Point
+
+Attributes: TypeAlias = tuple[tuple[int, str], ...]
+_Points: TypeAlias = tuple[Point, ...]
+_Key: TypeAlias = tuple[AnnotationType, int, _Points]
+
+DRAWN_TWICE = "drawn twice"
+OUTSIDE = "outside the image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,79 +29,177 @@ class Drawing:
     """What one file's instances amount to.
 
     Attributes:
-        boxes: In pixels, without doubles, in a fixed order; after :func:`fitted` inside the image.
-        skipped: Why instances are not among the boxes: reason to count.
-        clipped: How many boxes were cut at the edge of the image.
+        annotations: In pixels, without doubles, in order of type, label and place; after :func:`fitted` inside the
+            image.
+        skipped: Why instances, or attributes of them, are not among the annotations: reason to count.
+        clipped: How many annotations were cut at the edge of the image.
     """
 
-    boxes: tuple[Box, ...]
+    annotations: tuple[Annotation, ...]
     skipped: Mapping[str, int]
     clipped: int = 0
 
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Its boxes, and the rectangles around its polygons."""
+        return tuple(box for annotation in self.annotations if (box := annotation.box) is not None)
+
 
 def read_instances(instances: Iterable[Mapping[str, Any]]) -> Drawing:
-    """Boxes as they are, polygons as the rectangle around them; everything else is counted by type.
+    """The annotations among a file's instances, not yet cut to its image.
 
-    The same box twice counts once: the server stores a packet's boxes again each time it arrives (contract section 10).
+    The same thing twice counts once, because the server stores a packet's boxes again each time it arrives (contract
+    section 10). Where the two differ in their attributes, the one with more of them stays.
     """
-    boxes: set[Box] = set()
+    found: dict[_Key, Attributes] = {}
     skipped: Counter[str] = Counter()
     for instance in instances:
-        box = _read(instance)
-        if isinstance(box, str):
-            skipped[box] += 1
-        elif box in boxes:
-            skipped["drawn twice"] += 1
-        else:
-            boxes.add(box)
-    return Drawing(tuple(sorted(boxes, key=_order)), skipped)
+        key = _read(instance)
+        if isinstance(key, str):
+            skipped[key] += 1
+            continue
+        groups = instance.get("attribute_groups")
+        attributes = _attributes(groups, skipped) if groups else ()
+        if key in found:
+            skipped[DRAWN_TWICE] += 1
+            attributes = max(found[key], attributes, key=_completeness)
+        found[key] = attributes
+    return Drawing(
+        tuple([Annotation(kind, label, points, found[kind, label, points]) for kind, label, points in sorted(found)]),
+        skipped,
+    )
 
 
 def fitted(drawing: Drawing, width: int, height: int) -> Drawing:
-    """The drawing cut to an image of ``width`` x ``height`` pixels; boxes wholly outside are skipped."""
-    boxes: set[Box] = set()
+    """The drawing cut to an image of ``width`` x ``height`` pixels; what is wholly outside is skipped.
+
+    A line that leaves the image and comes back becomes several lines. What is the same after the cut counts once.
+    """
+    for annotation in drawing.annotations:
+        if not contains(width, height, annotation.points):
+            break
+    else:
+        return drawing
+    inside: set[Annotation] = set()
     skipped = Counter(drawing.skipped)
-    clipped = 0
-    for box in drawing.boxes:
-        inside = box.clipped(width, height)
-        if inside is None:
-            skipped["outside the image"] += 1
+    clipped = drawing.clipped
+    for annotation in drawing.annotations:
+        parts = [replace(annotation, points=points) for points in _cut(annotation, width, height)]
+        fresh = [part for part in parts if part not in inside]
+        if not fresh:
+            skipped[DRAWN_TWICE if parts else OUTSIDE] += 1
         else:
-            boxes.add(inside)
-            clipped += inside != box
-    return Drawing(tuple(sorted(boxes, key=_order)), skipped, clipped)
+            clipped += fresh != [annotation]
+        inside.update(fresh)
+    return Drawing(tuple(sorted(inside, key=_order)), skipped, clipped)
 
 
-def _order(box: Box) -> tuple[int, ...]:
-    return box.label_file_id, box.x_min, box.y_min, box.x_max, box.y_max
+def _order(annotation: Annotation) -> tuple[Any, ...]:
+    return annotation.type, annotation.label_file_id, annotation.points, annotation.attributes
 
 
-def _read(instance: Mapping[str, Any]) -> Box | str:
-    """The box of an instance, or why it has none."""
-    kind = str(instance.get("type"))
-    corners = _CORNERS.get(kind)
-    if corners is None:
+def _completeness(attributes: Attributes) -> tuple[int, Attributes]:
+    return len(attributes), attributes
+
+
+def _cut(annotation: Annotation, width: int, height: int) -> tuple[_Points, ...]:
+    """The points of the parts that lie inside an image."""
+    points = annotation.points
+    if annotation.type == "box":
+        (left, top), (right, bottom) = points
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        return (((left, top), (right, bottom)),) if left < right and top < bottom else ()
+    if annotation.type == "polygon":
+        outline = clipped_polygon(points, width, height)
+        return (outline,) if outline else ()
+    if annotation.type == "line":
+        return clipped_line(points, width, height)
+    return (points,) if contains(width, height, points) else ()
+
+
+def _attributes(groups: Any, skipped: Counter[str]) -> Attributes:
+    """What was chosen by its name, what was written as it is; of another form, as JSON."""
+    if not isinstance(groups, Mapping):
+        skipped["attributes without groups"] += 1
+        return ()
+    found: dict[int, str] = {}
+    for group, value in groups.items():
+        if not str(group).isdecimal():
+            skipped["attributes without groups"] += 1
+            continue
+        chosen = value.get("name") if isinstance(value, Mapping) else value
+        if value is None or value == "" or value == {} or value == []:
+            continue
+        text = chosen if isinstance(chosen, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+        found[int(group)] = text
+    return tuple(sorted(found.items()))
+
+
+def _read(instance: Mapping[str, Any]) -> _Key | str:
+    """Type, label and place of an instance, or why it is left out."""
+    kind = instance.get("type")
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
+    if reader is None:
         return f"type {kind}"
-    label_file_id = instance.get("label_file_id")
-    if not isinstance(label_file_id, int):
+    label = instance.get("label_file_id")
+    if type(label) is not int:
         return "without a label"
+    points = reader(instance)
+    return points if isinstance(points, str) else (cast(AnnotationType, kind), label, points)
+
+
+def _of_box(instance: Mapping[str, Any]) -> _Points | str:
     try:
-        x_min, y_min, x_max, y_max = (round(value) for value in corners(instance))
+        left, top, right, bottom = instance["x_min"], instance["y_min"], instance["x_max"], instance["y_max"]
+        if not type(left) is type(top) is type(right) is type(bottom) is int:
+            left, top, right, bottom = _pixel(left), _pixel(top), _pixel(right), _pixel(bottom)
     except (KeyError, TypeError, ValueError, OverflowError):
         return "without coordinates"
-    if x_min >= x_max or y_min >= y_max:
-        return "without an area"
-    return Box(label_file_id, x_min, y_min, x_max, y_max)
+    return ((left, top), (right, bottom)) if left < right and top < bottom else "without an area"
 
 
-def _of_box(instance: Mapping[str, Any]) -> Sequence[float]:
-    return [instance[name] for name in ("x_min", "y_min", "x_max", "y_max")]
+def _of_polygon(instance: Mapping[str, Any]) -> _Points | str:
+    points = _points(instance)
+    return points if not points or isinstance(points, str) or not is_flat(points) else "without an area"
 
 
-def _of_polygon(instance: Mapping[str, Any]) -> Sequence[float]:
-    points = instance["points"]
-    across, down = [point["x"] for point in points], [point["y"] for point in points]
-    return [min(across), min(down), max(across), max(down)]
+def _of_line(instance: Mapping[str, Any]) -> _Points | str:
+    points = _points(instance)
+    return points if isinstance(points, str) or len(set(points)) > 1 else "without a length"
 
 
-_CORNERS: Mapping[str, Callable[[Mapping[str, Any]], Sequence[float]]] = {"box": _of_box, "polygon": _of_polygon}
+def _of_point(instance: Mapping[str, Any]) -> _Points | str:
+    points = _points(instance)
+    return points if isinstance(points, str) or len(points) == 1 else "a point of several points"
+
+
+def _of_tag(_: Mapping[str, Any]) -> _Points | str:
+    return ()
+
+
+def _points(instance: Mapping[str, Any]) -> _Points | str:
+    try:
+        points = tuple([(_pixel(point["x"]), _pixel(point["y"])) for point in instance["points"]])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return "without coordinates"
+    return points or "without coordinates"
+
+
+def _pixel(value: Any) -> int:
+    """The nearest whole pixel.
+
+    Raises:
+        TypeError, ValueError, OverflowError: It is no finite number.
+    """
+    if type(value) is not int and type(value) is not float:
+        raise TypeError(value)
+    return round(value)
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], _Points | str]] = {
+    "box": _of_box,
+    "polygon": _of_polygon,
+    "line": _of_line,
+    "point": _of_point,
+    "tag": _of_tag,
+}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diffgram_flows import __version__
-from diffgram_flows.datasets.completeness import IMAGE, ExportRecord
+from diffgram_flows.datasets.completeness import PICTURES, ExportRecord
 from diffgram_flows.datasets.exporting import FinishedExport
 from diffgram_flows.datasets.fetching import ImageSource
 from diffgram_flows.datasets.gathering import gather
@@ -28,7 +28,7 @@ from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, ImageR
 from diffgram_flows.images import image_size
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.ledger.history import SnapshotRow
-from diffgram_flows.models import Annotation, Failure, LabelMap, Progress, Sample, Snapshot, Split, no_progress
+from diffgram_flows.models import Failure, LabelMap, Progress, Sample, Snapshot, Split, no_progress
 from diffgram_flows.storage import ObjectStore
 
 
@@ -143,7 +143,7 @@ def make_snapshot(
         StorageUnavailable, ServerUnreachable, ServerError: The bucket or the server is down.
     """
     options = options or SnapshotOptions()
-    used = {box.label_file_id for record in export.records for box in record.drawing.boxes}
+    used = {drawn.label_file_id for record in export.records for drawn in record.drawing.annotations}
     label_map = extended_label_map(ledger.history.label_map(), export.label_names, used)
     source = ImageSource(cache, client, ledger.objects.by_file_id(), store)
     taken = _take(export.records, source, options, progress)
@@ -194,8 +194,9 @@ def _take(records: Sequence[ExportRecord], source: ImageSource, options: Snapsho
 
 def _objection(record: ExportRecord) -> str:
     """Why a record cannot be trained on, as far as the export shows; empty if it can."""
-    if record.kind != IMAGE:
-        return f"It is of type {record.kind}; only images are trained on."
+    if record.kind not in PICTURES:
+        video = " Import its frames as images, and group them by the video's name." if record.kind == "video" else ""
+        return f"It is of type {record.kind}; only images are trained on.{video}"
     if record.rotation % 360:
         return f"It was turned by {record.rotation} degrees in Diffgram, so its boxes do not fit the stored image."
     return ""
@@ -216,8 +217,9 @@ def _sample(record: ExportRecord, path: Path, uri: str, split: Split, size: tupl
         )
     drawing = fitted(record.drawing, width, height)
     hashed = sha256_of(path)
-    drawn = tuple(map(Annotation.of_box, drawing.boxes))
-    return Sample(record.file_id, record.file_name, uri, hashed, path, width, height, split, drawn), drawing
+    return Sample(
+        record.file_id, record.file_name, uri, hashed, path, width, height, split, drawing.annotations
+    ), drawing
 
 
 def _origin(export: FinishedExport, ledger: Ledger, options: SnapshotOptions) -> dict[str, Any]:

@@ -5,13 +5,15 @@ import pytest
 from diffgram_flows.datasets import ExportRecord, check_complete
 from diffgram_flows.datasets.instances import Drawing
 from diffgram_flows.errors import IncompleteExport, LabelMapChanged
-from diffgram_flows.models import Box
+from diffgram_flows.models import Annotation, Box
 
 NAMES = {4: "car", 2: "person"}
 
 
 def record(file_id: int, *boxes: Box, kind: str = "image", width: int = 320, height: int = 240) -> ExportRecord:
-    return ExportRecord(file_id, f"{file_id}.jpg", kind, width, height, 0, Drawing(boxes, {}))
+    return ExportRecord(
+        file_id, f"{file_id}.jpg", kind, width, height, 0, Drawing(tuple(map(Annotation.of_box, boxes)), {})
+    )
 
 
 def test_a_complete_export_passes() -> None:

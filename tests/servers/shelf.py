@@ -22,7 +22,7 @@ from diffgram_flows.datasets.instances import Drawing
 from diffgram_flows.diffgram import DiffgramClient
 from diffgram_flows.importing import file_name
 from diffgram_flows.ledger import Ledger, ObjectRow
-from diffgram_flows.models import Box, Snapshot, StoredObject
+from diffgram_flows.models import Annotation, Box, Snapshot, StoredObject
 from diffgram_flows.storage import READ_LIMIT
 from diffgram_flows.storage.file import FileStore
 
@@ -87,7 +87,7 @@ class Shelf:
             "width": SIZE[0],
             "height": SIZE[1],
             "rotation": 0,
-            "drawing": Drawing(boxes, skipped or {}),
+            "drawing": Drawing(_drawn(boxes), skipped or {}),
         }
         self.records[key] = ExportRecord(row.file_id, **(facts | record))
         return self.records[key]
@@ -114,6 +114,12 @@ class Shelf:
                 folder=self.snapshots,
                 options=options,
             )
+
+
+def _drawn(boxes: Iterable[Box]) -> tuple[Annotation, ...]:
+    """The boxes as an export's reader gives them: in order."""
+    drawn = map(Annotation.of_box, boxes)
+    return tuple(sorted(drawn, key=lambda annotation: (annotation.label_file_id, annotation.points)))
 
 
 @pytest.fixture
