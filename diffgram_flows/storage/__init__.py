@@ -10,6 +10,8 @@ against :class:`ObjectStore` and never learns which provider it talks to::
         for lease in store.sign_many(store.iter_objects(prefix, suffixes={".jpg"}), timedelta(hours=6)):
             ...
 
+What we keep ourselves (snapshots, brains) lies in a :class:`Folder`, on a disk or in a bucket: :func:`open_folder`.
+
 A provider is one module with an ``open_uri`` function, and one line in :data:`PROVIDERS`. Importing this room loads no
 provider's library; opening a store loads its own.
 """
@@ -24,6 +26,7 @@ from diffgram_flows.storage.base import (
     ObjectStore,
     OnFailure,
 )
+from diffgram_flows.storage.folders import Folder, open_folder
 from diffgram_flows.storage.judging import OnSkip, SkipReason, Wanted, fetchable
 from diffgram_flows.storage.preflight import Finding, PreflightReport
 from diffgram_flows.storage.ranges import list_parallel
@@ -36,6 +39,7 @@ __all__ = [
     "PROVIDERS",
     "READ_LIMIT",
     "Finding",
+    "Folder",
     "KeyRange",
     "ObjectStore",
     "OnFailure",
@@ -46,6 +50,7 @@ __all__ = [
     "Wanted",
     "fetchable",
     "list_parallel",
+    "open_folder",
     "open_store",
     "register",
 ]

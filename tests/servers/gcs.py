@@ -39,7 +39,7 @@ with warnings.catch_warnings():  # google-api-core warns where grpcio (TensorFlo
     from google.cloud import storage
 
 START_SECONDS = 30
-API_PATHS = ("/storage/v1/", "/download/storage/v1/")
+API_PATHS = ("/storage/v1/", "/download/storage/v1/", "/upload/storage/v1/")
 HMAC = ("GOOG1EXAMPLE", "hmac-secret")
 METADATA_PATH = "/computeMetadata/v1/"
 
@@ -133,13 +133,21 @@ class FrontHandler(BaseHTTPRequestHandler):
             self._signed()
 
     def do_POST(self) -> None:
-        """Issue a token for the assertion of a service account."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        email = self.server.email_of(parse_qs(body)["assertion"][0])
+        """An upload, or the wish for a token, which the assertion of a service account gets."""
+        if self.path.startswith(API_PATHS):
+            self._api()
+            return
+        email = self.server.email_of(parse_qs(self._body().decode())["assertion"][0])
         if email is None:
             self._json(400, {"error": "invalid_grant"})
         else:
             self._json(200, _token(email))
+
+    def do_PUT(self) -> None:
+        self._api()
+
+    def do_DELETE(self) -> None:
+        self._api()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         pass
@@ -191,9 +199,11 @@ class FrontHandler(BaseHTTPRequestHandler):
             self._json(refused.status, {"code": refused.code})
 
     def _forward(self, target: str, media_type: str = "") -> None:
-        headers = {name: self.headers[name] for name in ("Range", "Accept-Encoding") if name in self.headers}
+        passed = ("Range", "Accept-Encoding", "Content-Type", "Content-Range", "X-Upload-Content-Type")
+        headers = {name: self.headers[name] for name in passed if name in self.headers}
+        method = "GET" if self.command == "HEAD" else self.command
         with closing(http.client.HTTPConnection("127.0.0.1", self.server.store_port, timeout=30)) as connection:
-            connection.request("GET", target, headers=headers)
+            connection.request(method, target, body=self._body(), headers=headers)
             reply = connection.getresponse()
             body = reply.read()
         self.send_response(reply.status)
@@ -201,6 +211,9 @@ class FrontHandler(BaseHTTPRequestHandler):
             if value := (media_type if name == "Content-Type" and media_type else reply.getheader(name)):
                 self.send_header(name, value)
         self._end(body)
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _json(self, status: int, content: dict[str, Any]) -> None:
         self.send_response(status)
