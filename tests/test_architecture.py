@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "diffgram_flows"
 
-GROUND = {"errors", "models", "parameters", "images", "disk", "geometry", ""}
+GROUND = {"errors", "models", "parameters", "images", "disk", "geometry", "masks", ""}
 FLOORS = [
     GROUND,
     {"diffgram", "storage", "ledger"},
