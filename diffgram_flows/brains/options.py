@@ -8,6 +8,8 @@ from typing import Any
 from diffgram_flows.errors import ConfigurationError
 
 COARSEST_STRIDE = 32
+SCHEDULES = ("cosine", "linear", "constant")
+_ONE = 1.0 + 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,19 @@ class TrainingOptions:
         head: Channels of the layers that classes and boxes are read from.
         batch_size: Images a step.
         steps: Optimiser steps.
-        learning_rate: The peak of the one-cycle schedule.
+        learning_rate: The peak of the schedule.
+        schedule: How the learning rate ends after its peak: ``cosine`` (one cycle) and ``linear`` fall to nothing,
+            ``constant`` stays.
         weight_decay: Of AdamW.
         averaging: Decay of the moving average of the weights that becomes the brain; 0 keeps the last weights.
         augmentation: How strongly images are scaled, moved and recoloured at random, 0 (not at all) to 1. Short
             trainings learn faster with little, long ones on few images generalise better with much.
+        balance: How much more often images with rare classes are shown: 0 not at all, 0.5 by the square root of how
+            rare they are, 1 until all classes are equally frequent.
+        patience: After how many intervals (twentieths of the training) without a better result on the validation
+            images the training stops and returns to the best; 0 never stops early.
+        frozen: The share of the steps in which a pretrained backbone does not learn, 0 to 1.
+        mixed_precision: Whether a GPU computes in half precision; a CPU never does.
         seed: Of the first weights, the order of the images and the augmentation.
         deterministic: Whether the operations are bit for bit repeatable too (10 to 40 % slower, and it stays
             switched on for the rest of the process).
@@ -39,9 +49,14 @@ class TrainingOptions:
     batch_size: int = 8
     steps: int = 800
     learning_rate: float = 4e-3
+    schedule: str = "cosine"
     weight_decay: float = 1e-3
     averaging: float = 0.98
     augmentation: float = 0.3
+    balance: float = 0.0
+    patience: int = 0
+    frozen: float = 0.0
+    mixed_precision: bool = True
     seed: int = 0
     deterministic: bool = False
 
@@ -61,7 +76,12 @@ class TrainingOptions:
                 raise ConfigurationError(
                     f"The training option {name} is {getattr(self, name)}.", cure="Choose a number above zero."
                 )
-        for name, below in (("averaging", 1.0), ("augmentation", 1.0 + 1e-9)):
+        if self.schedule not in SCHEDULES or self.patience < 0:
+            name, cure = (
+                ("patience", "a number from 0 on") if self.patience < 0 else ("schedule", " or ".join(SCHEDULES))
+            )
+            raise ConfigurationError(f"The training option {name} is {getattr(self, name)}.", cure=f"Choose {cure}.")
+        for name, below in (("averaging", 1.0), ("augmentation", _ONE), ("balance", _ONE), ("frozen", _ONE)):
             if not 0 <= getattr(self, name) < below:
                 raise ConfigurationError(
                     f"The training option {name} is {getattr(self, name)}.", cure="Choose a number from 0 to 1."

@@ -27,8 +27,8 @@ def loss_curve(history: Sequence[Epoch], path: Path) -> Path:
     figure, axes = _figure("training", "step", "loss")
     steps = [epoch.step for epoch in history]
     axes.plot(steps, [epoch.loss for epoch in history], label="training")
-    axes.plot(steps, [epoch.box_loss for epoch in history], label="of it boxes, unweighted", linestyle=":")
-    axes.plot(steps, [epoch.class_loss for epoch in history], label="of it classes", linestyle=":")
+    for part in history[0].parts if history else ():
+        axes.plot(steps, [epoch.parts[part] for epoch in history], label=f"of it {part}, unweighted", linestyle=":")
     validated = [(epoch.step, epoch.validation_loss) for epoch in history if epoch.validation_loss is not None]
     if validated:
         axes.plot(*zip(*validated, strict=True), label="validation", linestyle="--")

@@ -26,17 +26,26 @@ class Epoch:
 
     Attributes:
         step: The last step of the interval.
-        loss, box_loss, class_loss: Over the interval's training batches.
+        loss: Over the interval's training batches.
+        parts: What the loss is made of, by name, unweighted.
         validation_loss: Over the validation images at the interval's end, ``None`` without such images.
+        scores: On the validation images, by name; the method's choice.
         seconds: Since the training began.
     """
 
     step: int
     loss: float
-    box_loss: float
-    class_loss: float
+    parts: Mapping[str, float]
     validation_loss: float | None
+    scores: Mapping[str, float]
     seconds: float
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Epoch:
+        """Read what ``asdict`` gives, and what earlier versions wrote."""
+        known = dict(value)
+        parts = {name: known.pop(f"{name}_loss") for name in ("box", "class") if f"{name}_loss" in known}
+        return cls(**{"parts": parts, "scores": {}} | known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class Manifest:
             parent=value["parent"],
             metrics={split: Evaluation.from_json(item) for split, item in value["metrics"].items()},
             score_threshold=float(value["score_threshold"]),
-            history=tuple(Epoch(**epoch) for epoch in value["history"]),
+            history=tuple(Epoch.from_json(epoch) for epoch in value["history"]),
             skipped=tuple(Failure(**failure) for failure in value["skipped"]),
             files=dict(value["files"]),
             versions=dict(value["versions"]),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
+from diffgram_flows.brains.checkpoints import checkpoints_of, order_key
 from diffgram_flows.brains.evaluation import Evaluation, pictures_of
 from diffgram_flows.brains.methods import Method, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
@@ -24,6 +28,7 @@ def train_brain(
     options: TrainingOptions,
     method: str = "object_detection",
     start_from: BrainRef | None = None,
+    checkpoints: Path | None = None,
     progress: Progress = no_progress,
 ) -> BrainRecord:
     """Train a brain and add it to the registry as the next version of its name. It is not promoted.
@@ -36,6 +41,8 @@ def train_brain(
         options: How it is trained.
         method: How it learns.
         start_from: A version whose weights it starts from, as far as they fit; labels appended since are learned anew.
+        checkpoints: A folder for the states of unfinished trainings. One that was interrupted, however, goes on where
+            it was when it is started again with the same snapshot, options, method and ``start_from``.
         progress: Told about the training's steps.
 
     Returns:
@@ -46,16 +53,27 @@ def train_brain(
         LabelMapChanged: The labels of ``start_from`` are not the first ones of the snapshot.
         BrainNotFound, BrainTampered: ``start_from`` is not there, or was changed.
         ConfigurationError: An unknown method, or TensorFlow is not installed.
+        Busy: Another process is at the same training.
     """
     way = find_method(method)
     _check_material(snapshot)
     parent = _parent(snapshot, registry, start_from)
-    with registry.draft(name) as draft:
-        trained = way.train(snapshot, draft, options, parent=parent, progress=progress)
+    key = order_key(snapshot, options, start_from, method)
+    with _kept(checkpoints, name, key) as unfinished, registry.draft(name) as draft:
+        trained = way.train(snapshot, draft, options, parent=parent, progress=progress, checkpoints=unfinished)
         manifest = _manifest(snapshot, way, options, start_from, trained)
         unjudged = BrainRecord(BrainRef(name, registry.next_version(name)), draft, manifest)
         metrics, threshold = _judged(way, unjudged, snapshot)
         return registry.add(name, draft, manifest.judged(metrics, threshold))
+
+
+@contextmanager
+def _kept(checkpoints: Path | None, name: str, key: str) -> Iterator[Path | None]:
+    if checkpoints is None:
+        yield None
+        return
+    with checkpoints_of(checkpoints / name, key) as folder:
+        yield folder
 
 
 def _check_material(snapshot: Snapshot) -> None:

@@ -32,6 +32,7 @@ def train(parameters: TrainParameters) -> str:
             registry=workspace.registry,
             options=_training_options(options, warm=champion is not None),
             start_from=champion.ref if champion else None,
+            checkpoints=workspace.workdir / "training",
             progress=progress,
         )
     workspace.ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))

@@ -17,7 +17,7 @@ def is_picture(path: Path) -> bool:
 
 @pytest.mark.parametrize("validation", [0.9, None], ids=["with validation", "without"])
 def test_loss_curve(tmp_path: Path, validation: float | None) -> None:
-    history = [Epoch(step, 1 / step, 0.3 / step, 0.4 / step, validation, float(step)) for step in range(1, 5)]
+    history = [Epoch(step, 1 / step, {"box": 0.3 / step}, validation, {}, float(step)) for step in range(1, 5)]
     assert is_picture(loss_curve(history, tmp_path / "plots" / "loss.png"))
 
 

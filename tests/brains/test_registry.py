@@ -24,7 +24,7 @@ def manifest() -> Manifest:
         parent="detector@1",
         metrics={"val": Evaluation(0.25, 0.5, {}, (1.0, 0.5), 3, 4)},
         score_threshold=0.4,
-        history=(Epoch(5, 1.0, 0.4, 0.2, None, 3.5),),
+        history=(Epoch(5, 1.0, {"box": 0.4, "class": 0.2}, None, {"mAP50": 0.1}, 3.5),),
         skipped=(Failure("a.jpg", "corrupt"),),
         files={},
         versions={"keras": "3"},

@@ -30,8 +30,9 @@ class ObjectDetection:
         *,
         parent: BrainRecord | None,
         progress: Progress,
+        checkpoints: Path | None = None,
     ) -> Trained:
-        trained: Trained = _detector().train_detector(snapshot, folder, options, parent, progress)
+        trained: Trained = _detector().train_detector(snapshot, folder, options, parent, progress, checkpoints)
         return trained
 
     def load(self, record: BrainRecord) -> Model:

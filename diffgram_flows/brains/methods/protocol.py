@@ -56,8 +56,11 @@ class Method(Protocol):
         *,
         parent: BrainRecord | None,
         progress: Progress,
+        checkpoints: Path | None = None,
     ) -> Trained:
         """Train on the ``train`` split, from ``parent`` if given, and write the brain's files into ``folder``.
+
+        What is in ``checkpoints``, a folder of this order alone, is where an interrupted training left off.
 
         Raises:
             NotEnoughData: No image could be trained on.

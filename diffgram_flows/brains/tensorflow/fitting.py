@@ -1,116 +1,214 @@
-"""The training loop."""
+"""The training loop, for any network and any loss."""
 
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
-from typing import Any
-
-import keras
-import tensorflow as tf
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
 
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.records import Epoch
-from diffgram_flows.brains.tensorflow.grid import Grid
-from diffgram_flows.brains.tensorflow.loss import Loss, detection_loss
-from diffgram_flows.models import Progress
+from diffgram_flows.brains.tensorflow.objective import Data, Judge, Judged, Objective
+from diffgram_flows.brains.tensorflow.schedule import learning_rate
+from diffgram_flows.brains.tensorflow.state import Arrays, TrainingState
+from diffgram_flows.brains.tensorflow.state_file import read_checkpoint, write_checkpoint
+from diffgram_flows.models import Progress, no_progress
 
+STATE_FILE = "state.npz"
 _REPORTS = 20
-_WARM_UP = 0.15
-_LARGEST_GRADIENT = 10.0
-
-Step = Callable[[float, Any, Any, Any], Loss]
-
-
-def seed_everything(options: TrainingOptions) -> None:
-    """Make what follows repeatable: must run before the network is built."""
-    keras.utils.set_random_seed(options.seed)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
+_SECONDS_BETWEEN_CHECKPOINTS = 120.0
+_BEST = "best/"
 
 
 def fit(
-    network: Any, grid: Grid, train: Any, validation: Any | None, options: TrainingOptions, progress: Progress
+    network: Any,
+    objective: Objective,
+    data: Data,
+    options: TrainingOptions,
+    *,
+    judge: Judge | None = None,
+    checkpoints: Path | None = None,
+    progress: Progress = no_progress,
+    frozen: Sequence[Any] = (),
 ) -> tuple[Epoch, ...]:
     """Train a network in place and leave the moving average of its weights in it.
 
+    Whatever ends the process, a later call with the same arguments goes on where it was, and ends with the same
+    weights as if nothing had happened (bit for bit with ``options.deterministic``).
+
     Args:
-        network: As of ``build_network``.
-        grid: The points of its square.
-        train: Endless batches.
-        validation: Batches of images that are not trained on, or ``None``.
-        options: Length, rates, averaging.
-        progress: Told after every report interval.
+        network: A Keras model, built in the scope of the strategy that it is to be trained with.
+        objective: What is minimised.
+        data: What is learned from.
+        options: Length, rates, averaging, patience.
+        judge: Looks at the averaged network after each interval.
+        checkpoints: A folder of this training alone, for its state; nothing is kept where there is none.
+        progress: Told after every interval, a twentieth of the training.
+        frozen: Layers that do not learn in the first ``options.frozen`` of the steps.
 
     Returns:
-        The means of every interval, a twentieth of the training each.
+        The means of every interval.
     """
-    average = [tf.Variable(weight, trainable=False) for weight in network.weights]
-    train_step = _train_step(network, grid, options, average)
-    validate = _validation(network, grid, validation)
-    batches = iter(train)
-    history: list[Epoch] = []
-    interval = math.ceil(options.steps / _REPORTS)
-    done, started = 0, time.monotonic()
-    while done < options.steps:
-        upcoming = range(done, min(done + interval, options.steps))
-        losses = [train_step(one_cycle(step, options), *next(batches)) for step in upcoming]
-        done = upcoming.stop
-        total, box, classes = (float(value) for value in tf.reduce_mean(losses, axis=0))
-        epoch = Epoch(done, total, box, classes, validate(), time.monotonic() - started)
-        history.append(epoch)
-        progress(done, options.steps, f"loss {epoch.loss:.3f}")
-    for weight, mean in zip(network.weights, average, strict=True):
-        weight.assign(mean)
-    return tuple(history)
+    loop = _Loop(network, objective, options, judge, checkpoints, progress)
+    loop.resume()
+    with _termination_raises():
+        try:
+            loop.run(data, frozen)
+        except BaseException:  # also a cancelled flow and Ctrl-C; the state is that after a whole step
+            loop.save()
+            raise
+    loop.finish()
+    return tuple(loop.history)
 
 
-def one_cycle(step: int, options: TrainingOptions) -> float:
-    """The learning rate of a step: up linearly to the peak, then down to zero along a cosine."""
-    warm_up = max(1, round(options.steps * _WARM_UP))
-    if step < warm_up:
-        return options.learning_rate * (step + 1) / warm_up
-    return options.learning_rate * (1 + math.cos(math.pi * (step - warm_up) / (options.steps - warm_up))) / 2
+class _Loop:
+    def __init__(
+        self,
+        network: Any,
+        objective: Objective,
+        options: TrainingOptions,
+        judge: Judge | None,
+        checkpoints: Path | None,
+        progress: Progress,
+    ) -> None:
+        self._interval = math.ceil(options.steps / _REPORTS)
+        self._state = TrainingState(network, objective, options, self._interval)
+        self._parts = objective.parts
+        self._options, self._judge, self._progress = options, judge, progress
+        self._path = checkpoints / STATE_FILE if checkpoints else None
+        self.history: list[Epoch] = []
+        self._best: Arrays = {}
+        self._spent, self._started = 0.0, time.monotonic()
+        self._saved = self._started
+
+    @property
+    def _done(self) -> int:
+        return int(self._state.step.numpy())
+
+    def run(self, data: Data, frozen: Sequence[Any]) -> None:
+        steps, thaw = self._options.steps, round(self._options.steps * self._options.frozen) if frozen else 0
+        batches = iter(data.batches(self._done))
+        for first, last, layers in ((0, thaw, frozen), (thaw, steps, ())):
+            if not first <= self._done < last:
+                continue
+            with _held_still(layers):
+                self._run_until(last, batches)
+        self._close_interval()
+
+    def resume(self) -> None:
+        """Take up what an earlier process left."""
+        found = read_checkpoint(self._path) if self._path else None
+        if found is None or not self._state.restore(found.arrays):
+            return
+        self.history = [Epoch.from_json(epoch) for epoch in found.record["history"]]
+        self._spent = found.record["seconds"]
+        self._best = {name: array for name, array in found.arrays.items() if name.startswith(_BEST)}
+
+    def save(self) -> None:
+        if self._path is None:
+            return
+        record = {"history": [asdict(epoch) for epoch in self.history], "seconds": self._seconds()}
+        write_checkpoint(self._path, self._state.arrays() | self._best, record)
+        self._saved = time.monotonic()
+
+    def finish(self) -> None:
+        """Leave in the network what becomes the brain."""
+        weights = self._state.averaged.get_weights()
+        if self._best:
+            weights = [self._best[f"{_BEST}{number}"] for number in range(len(weights))]
+        self._state.network.set_weights(weights)
+
+    def _run_until(self, last: int, batches: Iterator[Sequence[Any]]) -> None:
+        step = self._state.compiled()
+        while (done := self._done) < last:
+            if self._close_interval():
+                return
+            step(next(batches), learning_rate(done, self._options))
+            if time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                self.save()
+
+    def _close_interval(self) -> bool:
+        """Write down an interval that is over; whether the training is to stop.
+
+        What is due is seen from the state, so it does not matter where an interruption came.
+        """
+        done = self._done
+        over = math.ceil(done / self._interval) if done == self._options.steps else done // self._interval
+        if len(self.history) < over:
+            loss, *parts = self._state.means()
+            judged = self._judge(self._state.averaged) if self._judge else None
+            epoch = Epoch(
+                step=done,
+                loss=loss,
+                parts=dict(zip(self._parts, parts, strict=True)),
+                validation_loss=judged.loss if judged else None,
+                scores=dict(judged.scores) if judged else {},
+                seconds=self._seconds(),
+            )
+            if self._options.patience and judged and _best([*self.history, epoch]) == len(self.history):
+                weights = self._state.averaged.get_weights()
+                self._best = {f"{_BEST}{number}": weight for number, weight in enumerate(weights)}
+            self.history.append(epoch)
+            self.save()
+            self._progress(done, self._options.steps, _note(epoch))
+        return self._is_stale()
+
+    def _is_stale(self) -> bool:
+        """Whether it has not become better for as long as we are patient."""
+        patience, history = self._options.patience, self.history
+        judged = bool(history) and history[-1].validation_loss is not None
+        return bool(patience) and judged and len(history) - 1 - _best(history) >= patience
+
+    def _seconds(self) -> float:
+        return self._spent + time.monotonic() - self._started
 
 
-def _train_step(network: Any, grid: Grid, options: TrainingOptions, average: list[Any]) -> Step:
-    optimizer = keras.optimizers.AdamW(
-        options.learning_rate, weight_decay=options.weight_decay, global_clipnorm=_LARGEST_GRADIENT
-    )
-    optimizer.build(network.trainable_variables)
-
-    def step(images: Any, boxes: Any, classes: Any) -> Loss:
-        with tf.GradientTape() as tape:
-            loss = detection_loss(grid, network(images, training=True), boxes, classes)
-        gradients = tape.gradient(loss.total, network.trainable_variables)
-        optimizer.apply(gradients, network.trainable_variables)
-        # A short memory at first: the average must not remember the random start.
-        count = tf.cast(optimizer.iterations, tf.float32)
-        decay = tf.minimum(options.averaging, count / (count + 10))
-        for mean, weight in zip(average, network.weights, strict=True):
-            mean.assign(decay * mean + (1 - decay) * tf.cast(weight, mean.dtype))
-        return loss
-
-    # XLA is 2 to 3 times slower for this network on a CPU and takes 20 s to compile.
-    compiled = tf.function(step, jit_compile=False, reduce_retracing=True)
-
-    def at_rate(rate: float, *batch: Any) -> Loss:
-        # A Keras schedule would be built into the graph once for every variable.
-        optimizer.learning_rate = rate
-        loss: Loss = compiled(*batch)
-        return loss
-
-    return at_rate
+def _best(history: Sequence[Epoch]) -> int:
+    """Index of the first of the best intervals."""
+    values = [_value(Judged(epoch.validation_loss or 0.0, epoch.scores)) for epoch in history]
+    return values.index(max(values))
 
 
-def _validation(network: Any, grid: Grid, validation: Any | None) -> Callable[[], float | None]:
-    """A function that says the mean loss over the validation images, ``None`` where there are none."""
-    if validation is None:
-        return lambda: None
+def _value(judged: Judged) -> tuple[float, float]:
+    """Higher is better: the first score, then the loss."""
+    return next(iter(judged.scores.values()), 0.0), -judged.loss
 
-    def loss(images: Any, boxes: Any, classes: Any) -> Any:
-        return detection_loss(grid, network(images, training=False), boxes, classes).total
 
-    compiled = tf.function(loss, jit_compile=False, reduce_retracing=True)
-    return lambda: float(tf.reduce_mean([compiled(*batch) for batch in validation]))
+def _note(epoch: Epoch) -> str:
+    scores = "".join(f", {name} {value:.2f}" for name, value in epoch.scores.items())
+    return f"loss {epoch.loss:.3f}{scores}"
+
+
+@contextmanager
+def _held_still(layers: Sequence[Any]) -> Iterator[None]:
+    """Layers that do not learn inside the block, also not the statistics of their normalisations."""
+    for layer in layers:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.trainable = True
+
+
+@contextmanager
+def _termination_raises() -> Iterator[None]:
+    """Have SIGTERM raise inside the block where it would just end the process; a handler of the host's stays."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from diffgram_flows.brains.tensorflow.decoding import to_boxes
 from diffgram_flows.brains.tensorflow.grid import Grid
+from diffgram_flows.brains.tensorflow.objective import Loss
 from diffgram_flows.brains.tensorflow.targets import assign
 
 _BOX_WEIGHT = 2.0
@@ -16,34 +17,37 @@ _LEAST_QUALITY = 0.1
 _TINY = 1e-6
 
 
-class Loss(NamedTuple):
-    """Scalars; ``total`` is what is minimised."""
-
-    total: Any
-    box: Any
-    classes: Any
-
-
-def detection_loss(grid: Grid, outputs: dict[str, Any], boxes: Any, classes: Any) -> Loss:
-    """The loss of a batch, averaged over the points that lie on objects.
+class DetectionObjective:
+    """The loss of a detector, averaged over the points that lie on objects.
 
     Args:
         grid: The points of the square.
-        outputs: What the network said: ``classes`` ``[B, N, C]`` and ``distances`` ``[B, N, 4]``.
-        boxes: The truth, ``[B, M, 4]`` (x_min, y_min, x_max, y_max) in pixels of the square.
-        classes: ``[B, M]`` int32, -1 for padding.
     """
-    targets = assign(grid, boxes, classes)
-    positive = tf.cast(targets.positive, tf.float32)
-    count = tf.maximum(tf.reduce_sum(positive), 1.0)
-    iou, generalised = _overlaps(to_boxes(grid, outputs["distances"]), targets.boxes)
-    box_loss = tf.reduce_sum((1 - generalised) * positive) / count
-    logits = outputs["classes"]
-    quality = tf.maximum(tf.stop_gradient(iou), _LEAST_QUALITY)
-    wanted = tf.one_hot(targets.classes, logits.shape[-1]) * quality[..., None]
-    surprise = tf.square(tf.abs(wanted - tf.sigmoid(logits)))
-    class_loss = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits) * surprise) / count
-    return Loss(_BOX_WEIGHT * box_loss + class_loss, box_loss, class_loss)
+
+    parts: ClassVar[tuple[str, ...]] = ("box", "class")
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+
+    def __call__(self, outputs: dict[str, Any], *targets: Any) -> Loss:
+        """Compare.
+
+        Args:
+            outputs: What the network said: ``classes`` ``[B, N, C]`` and ``distances`` ``[B, N, 4]``.
+            targets: The truth: boxes ``[B, M, 4]`` (x_min, y_min, x_max, y_max) in pixels of the square, and classes
+                ``[B, M]`` int32, -1 for padding.
+        """
+        boxes, classes = targets
+        wanted = assign(self._grid, boxes, classes)
+        positive = tf.cast(wanted.positive, tf.float32)
+        distances, logits = (tf.cast(outputs[name], tf.float32) for name in ("distances", "classes"))
+        iou, generalised = _overlaps(to_boxes(self._grid, distances), wanted.boxes)
+        box_loss = tf.reduce_sum((1 - generalised) * positive)
+        quality = tf.maximum(tf.stop_gradient(iou), _LEAST_QUALITY)
+        answer = tf.one_hot(wanted.classes, logits.shape[-1]) * quality[..., None]
+        surprise = tf.square(tf.abs(answer - tf.sigmoid(logits)))
+        class_loss = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(answer, logits) * surprise)
+        return Loss(_BOX_WEIGHT * box_loss + class_loss, tf.reduce_sum(positive), (box_loss, class_loss))
 
 
 def _overlaps(a: Any, b: Any) -> tuple[Any, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from diffgram_flows.brains.tensorflow.grid import Grid
+from diffgram_flows.models import LabelMap, Sample
 
 # A point answers for an object if it lies within this many strides of the object's centre.
 _CENTRE_RADIUS = 1.5
@@ -24,6 +28,20 @@ class Targets(NamedTuple):
     positive: Any
     boxes: Any
     classes: Any
+
+
+def truth(samples: Sequence[Sample], label_map: LabelMap, size: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The boxes of samples in pixels of the square, ``[N, M, 4]``, and their classes, ``[N, M]``, -1 for padding."""
+    most = max((len(sample.boxes) for sample in samples), default=0)
+    boxes = np.zeros((len(samples), max(1, most), 4), np.float32)
+    classes = np.full((len(samples), max(1, most)), -1, np.int32)
+    index_of = label_map.index_of()
+    for row, sample in enumerate(samples):
+        stretch = np.array([size / sample.width, size / sample.height] * 2, np.float32)
+        for column, box in enumerate(sample.boxes):
+            boxes[row, column] = np.array([box.x_min, box.y_min, box.x_max, box.y_max], np.float32) * stretch
+            classes[row, column] = index_of[box.label_file_id]
+    return boxes, classes
 
 
 def assign(grid: Grid, boxes: Any, classes: Any) -> Targets:

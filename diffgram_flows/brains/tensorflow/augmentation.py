@@ -1,0 +1,45 @@
+"""Images that are changed at random, and the boxes in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+_PADDING_COLOUR = 114.0
+# A box stays in an augmented image if at least this part of it does.
+_LEAST_VISIBLE = 0.3
+
+
+def augment(images: Any, *targets: Any, strength: float, seed: Any) -> tuple[Any, Any, Any]:
+    """Scale, move, brighten and tint each image of a batch at random, and its boxes with it.
+
+    Args:
+        images: ``[B, S, S, 3]`` uint8.
+        targets: Boxes ``[B, M, 4]`` (x_min, y_min, x_max, y_max) in pixels, and classes ``[B, M]`` int32, -1 for
+            padding.
+        strength: 1 scales by 0.6 to 1.4, brightens by 0.7 to 1.3 and tints by 20 levels; 0 changes nothing.
+        seed: Two integers.
+    """
+    boxes, classes = targets
+    batch, size = tf.shape(images)[0], images.shape[1]
+    chance = tf.random.stateless_uniform([batch, 7], seed)
+    scale = 1 + strength * (0.8 * chance[:, :1] - 0.4)
+    window = 1 / scale
+    corner = tf.minimum(0.0, 1 - window) + tf.abs(1 - window) * chance[:, 1:3]
+    windows = tf.concat([corner, corner + window], -1)
+    images = tf.image.crop_and_resize(
+        images, windows, tf.range(batch), (size, size), extrapolation_value=_PADDING_COLOUR
+    )
+    brightness = 1 + strength * (0.6 * chance[:, 3] - 0.3)
+    tint = strength * (40 * chance[:, 4:7] - 20)
+    images = tf.clip_by_value(images * brightness[:, None, None, None] + tint[:, None, None], 0.0, 255.0)
+    origin = tf.gather(corner, [1, 0, 1, 0], axis=-1)[:, None] * size
+    moved = (boxes - origin) * scale[:, None]
+    clipped = tf.clip_by_value(moved, 0.0, float(size))
+    visible = _area(clipped) > _LEAST_VISIBLE * _area(moved)
+    return images, tf.where(visible[..., None], clipped, 0.0), tf.where(visible, classes, -1)
+
+
+def _area(boxes: Any) -> Any:
+    return tf.reduce_prod(boxes[..., 2:] - boxes[..., :2], -1)
