@@ -54,6 +54,9 @@ def train_detector(
     def layers() -> Any:
         return build_network(len(label_map.labels), options)
 
+    def answer(outputs: Any) -> dict[str, Any]:
+        return detect(grid, outputs)
+
     network = build(options, layers)
     if parent is not None:
         copy_weights(load_network(parent.folder), network)
@@ -68,12 +71,12 @@ def train_detector(
             validation.images[: len(watched)],
             truth(watched, label_map, grid.size),
             objective,
-            answer=lambda outputs: detect(grid, outputs),
+            answer=answer,
             scores=_scores(watched, label_map),
             batch_size=options.batch_size,
         )
         history = fit(network, objective, data, options, judge=judge, checkpoints=checkpoints, progress=progress)
-    save(for_any_machine(network, layers), grid, folder)
+    save(for_any_machine(network, layers), grid.size, answer, folder)
     return Trained(history, train.skipped + validation.skipped)
 
 
