@@ -16,8 +16,8 @@ from diffgram_flows.diffgram.transport import growing_pause, new_session
 from diffgram_flows.diffgram.troubles import Trouble, slow, trouble_of
 from diffgram_flows.errors import ServerError, UnexpectedReply
 
-_LONGEST = 3600.0  # seconds for one download
-_LARGEST = 16 * 2**30  # bytes after decompression
+LONGEST = 3600.0  # seconds for one download
+LARGEST = 16 * 2**30  # bytes after decompression
 _BUFFER = 2**18
 # Its group: host and port, which errors may name. In a malformed link the rest, a secret, would look like a host.
 _LINK = re.compile(r"https?://(?:[^/?#@]*@)?((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?)(?=[/?#]|$)")
@@ -28,8 +28,8 @@ class _Body(io.RawIOBase):
 
     def __init__(self, response: requests.Response, about: str, host: str, timeout: float) -> None:
         self._response, self._about, self._host, self._timeout = response, about, host, timeout
-        self._ends_at = time.monotonic() + _LONGEST
-        self._left = _LARGEST
+        self._ends_at = time.monotonic() + LONGEST
+        self._left = LARGEST
 
     def readable(self) -> bool:
         return True
@@ -42,14 +42,12 @@ class _Body(io.RawIOBase):
         except HTTPError as error:
             trouble = trouble_of(error, self._about, self._host, self._timeout)
         if time.monotonic() > self._ends_at:
-            trouble = Trouble(slow(self._about, self._host, _LONGEST), "uncertain")
+            trouble = Trouble(slow(self._about, self._host, LONGEST), "uncertain")
         if trouble is not None:
             raise trouble.error
         self._left -= len(chunk)
         if self._left < 0:
-            raise UnexpectedReply(
-                f"The download of {self._about} is larger than {_LARGEST // 2**30} GiB.", cure="Export less at a time."
-            )
+            raise too_large(self._about)
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -69,10 +67,7 @@ def download(link: str, about: str, *, timeout: float, retries: int) -> Iterator
         ServerError: The store answered 5xx.
         UnexpectedReply: The store refused the link, or it is none.
     """
-    found = _LINK.match(link)
-    if found is None:
-        raise UnexpectedReply(f"The link of {about} is not a URL.", cure="Check the storage settings of the server.")
-    host = found.group(1)
+    host = host_of(link, about)
     with new_session(link, 1) as session:
         attempt = 0
         while isinstance(outcome := _open(session, link, about, host, timeout), Trouble):
@@ -82,6 +77,25 @@ def download(link: str, about: str, *, timeout: float, retries: int) -> Iterator
             attempt += 1
         with outcome, io.BufferedReader(_Body(outcome, about, host, timeout), _BUFFER) as body:
             yield cast(BinaryIO, body)
+
+
+def host_of(link: str, about: str) -> str:
+    """Host and port of a link, which errors may name.
+
+    Raises:
+        UnexpectedReply: It is none.
+    """
+    found = _LINK.match(link)
+    if found is None:
+        raise UnexpectedReply(f"The link of {about} is not a URL.", cure="Check the storage settings of the server.")
+    return found.group(1)
+
+
+def too_large(about: str) -> UnexpectedReply:
+    """The error of a download that does not end."""
+    return UnexpectedReply(
+        f"The download of {about} is larger than {LARGEST // 2**30} GiB.", cure="Export less at a time."
+    )
 
 
 def _open(session: requests.Session, link: str, about: str, host: str, timeout: float) -> requests.Response | Trouble:

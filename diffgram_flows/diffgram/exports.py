@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from diffgram_flows.diffgram.download import download
 from diffgram_flows.diffgram.records import ExportRow, parse, parse_all
 from diffgram_flows.diffgram.resource import Resource, part
+from diffgram_flows.diffgram.resuming import save_download
 from diffgram_flows.diffgram.transport import Call
 from diffgram_flows.errors import InvalidRequest, ServerUnreachable, UnexpectedReply
 
@@ -150,6 +151,18 @@ class ExportCalls(Resource):
         link = self.export_link(export_id)
         timeout, retries = self._transport.timeout, self._transport.retries
         return download(link, f"export {export_id}", timeout=timeout, retries=retries)
+
+    def save_export(self, export_id: int, file: IO[bytes]) -> int:
+        """Write the export's JSON to a file, from its beginning, and give its size in bytes.
+
+        A connection that breaks costs what is left of the download where the store allows to go on; a link that
+        expires meanwhile is replaced. The JSON holds signed URLs: keep the file private, and remove it.
+
+        Raises: as :meth:`fetch_export`.
+        """
+        timeout, retries = self._transport.timeout, self._transport.retries
+        about = f"export {export_id}"
+        return save_download(lambda: self.export_link(export_id), about, file, timeout=timeout, retries=retries)
 
     def exports(self) -> list[ExportRow]:
         """All exports of the project, newest first."""
