@@ -12,7 +12,7 @@ _LEAST_VISIBLE = 0.3
 
 
 class _View(NamedTuple):
-    """What part of each image is looked at: scaled by ``scale`` ``[B, 1]`` after moving ``corner`` ``[B, 2]`` (y, x)."""
+    """The part of each image that is seen: from ``corner`` ``[B, 2]`` (y, x) on, ``scale`` ``[B, 1]`` times larger."""
 
     windows: Any
     corner: Any

@@ -27,27 +27,28 @@ def build_network(class_count: int, options: TrainingOptions) -> Any:
         in strides), where N counts the points of the grid.
     """
     image = layers.Input((options.image_size, options.image_size, 3), name="image")
-    pyramid = _pyramid(_backbone(image, options.width), options.head)
+    pyramid = pyramid(backbone(image, options), options.head)
     classes, distances = _heads(pyramid, class_count, options.head)
     return keras.Model(image, {"classes": classes, "distances": distances}, name="detector")
 
 
-def _backbone(image: Any, width: int) -> dict[int, Any]:
-    """Features by stride."""
+def backbone(image: Any, options: TrainingOptions) -> dict[int, Any]:
+    """Features by stride, of images ``[B, S, S, 3]``, RGB in [0, 255]."""
+    width = options.width
     x = layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
     # One wide step instead of two small ones: the full resolution is where a CPU loses its time.
-    x = _conv(x, width * 2, 6, "stem", stride=4)
+    x = convolution(x, width * 2, 6, "stem", stride=4)
     features = {}
     for stride, channels in zip(STRIDES, (width * 3, width * 4, width * 6), strict=True):
         x = features[stride] = _residual(x, channels, f"stage_{stride}")
     return features
 
 
-def _pyramid(features: dict[int, Any], channels: int) -> list[Any]:
+def pyramid(features: dict[int, Any], channels: int) -> list[Any]:
     """Features of equal depth, finest first, each told by the coarser ones what is around."""
     levels: list[Any] = []
     for stride in reversed(STRIDES):
-        lateral = _conv(features[stride], channels, 1, f"lateral_{stride}")
+        lateral = convolution(features[stride], channels, 1, f"lateral_{stride}")
         if levels:
             coarser = layers.UpSampling2D(name=f"upsample_{stride}")(levels[-1])
             lateral = layers.Add(name=f"merge_{stride}")([lateral, coarser])
@@ -86,7 +87,8 @@ def _heads(pyramid: list[Any], class_count: int, channels: int) -> tuple[Any, An
     return layers.Concatenate(axis=1, name="classes")(classes), layers.Activation("softplus", name="distances")(joined)
 
 
-def _conv(x: Any, channels: int, kernel: int, name: str, *, stride: int = 1, relu: bool = True) -> Any:
+def convolution(x: Any, channels: int, kernel: int, name: str, *, stride: int = 1, relu: bool = True) -> Any:
+    """A convolution, normalised, with names that a warm start finds again."""
     x = layers.Conv2D(channels, kernel, stride, "same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x) if relu else x
@@ -94,7 +96,7 @@ def _conv(x: Any, channels: int, kernel: int, name: str, *, stride: int = 1, rel
 
 def _residual(x: Any, channels: int, name: str) -> Any:
     """A residual block that halves the resolution."""
-    y = _conv(x, channels, 3, f"{name}_1", stride=2)
-    y = _conv(y, channels, 3, f"{name}_2", relu=False)
-    shortcut = _conv(x, channels, 1, f"{name}_shortcut", stride=2, relu=False)
+    y = convolution(x, channels, 3, f"{name}_1", stride=2)
+    y = convolution(y, channels, 3, f"{name}_2", relu=False)
+    shortcut = convolution(x, channels, 1, f"{name}_shortcut", stride=2, relu=False)
     return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, shortcut]))
