@@ -27,8 +27,8 @@ def build_network(class_count: int, options: TrainingOptions) -> Any:
         in strides), where N counts the points of the grid.
     """
     image = layers.Input((options.image_size, options.image_size, 3), name="image")
-    pyramid = pyramid(backbone(image, options), options.head)
-    classes, distances = _heads(pyramid, class_count, options.head)
+    levels = pyramid(backbone(image, options), options.head)
+    classes, distances = _heads(levels, class_count, options.head)
     return keras.Model(image, {"classes": classes, "distances": distances}, name="detector")
 
 
@@ -56,7 +56,7 @@ def pyramid(features: dict[int, Any], channels: int) -> list[Any]:
     return levels[::-1]
 
 
-def _heads(pyramid: list[Any], class_count: int, channels: int) -> tuple[Any, Any]:
+def _heads(levels: list[Any], class_count: int, channels: int) -> tuple[Any, Any]:
     """The two outputs; the convolutions are shared by the levels, the normalisations are not."""
     trunk = [
         layers.SeparableConv2D(channels, 3, padding="same", use_bias=False, name=f"head_{depth}") for depth in (1, 2)
@@ -77,7 +77,7 @@ def _heads(pyramid: list[Any], class_count: int, channels: int) -> tuple[Any, An
         name="side_distances",
     )
     classes, distances = [], []
-    for stride, x in zip(STRIDES, pyramid, strict=True):
+    for stride, x in zip(STRIDES, levels, strict=True):
         for depth, layer in enumerate(trunk, start=1):
             x = layers.BatchNormalization(momentum=0.9, name=f"head_{depth}_norm_{stride}")(layer(x))
             x = layers.Activation("relu", name=f"head_{depth}_relu_{stride}")(x)
