@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from diffgram_flows.errors import ImageRejected
+from diffgram_flows.perceptual import perceptual_hash
 
 MAX_PIXELS = 100_000_000
 # What both Pillow and TensorFlow decode.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+_SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
 _ORIENTATION_TAG = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of an image that was decoded.
+
+    Attributes:
+        suffix: Of its format: ``.jpg``.
+        width, height: Pixels, upright.
+        phash: See :func:`~diffgram_flows.perceptual.perceptual_hash`.
+    """
+
+    suffix: str
+    width: int
+    height: int
+    phash: int
 
 
 def image_size(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -65,10 +84,23 @@ def check_pixels(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXEL
     Raises:
         ImageRejected: As :func:`image_size`, or the pixels are damaged.
     """
-    image = _open(source, name, max_pixels)
+    with _open(source, name, max_pixels) as image:
+        _decode(image, name)
+
+
+def image_facts(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Decode the whole image once, and tell what is worth knowing of it. Arguments and errors as of `check_pixels`."""
+    with _open(source, name, max_pixels) as image:
+        suffix = _SUFFIXES[image.format or ""]
+        turn = _orientation(image)
+        _decode(image, name)
+        width, height = upright_size(image.width, image.height, turn)
+        return ImageFacts(suffix, width, height, perceptual_hash(image, turn))
+
+
+def _decode(image: Image.Image, name: str) -> None:
     try:
-        with image:
-            image.load()
+        image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageRejected(f"The image {name} is damaged ({error}).", cure="Restore or remove the file.") from error
 

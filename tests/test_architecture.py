@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "diffgram_flows"
 
-GROUND = {"errors", "models", "parameters", "images", "disk", "geometry", "masks", ""}
+GROUND = {"errors", "models", "parameters", "images", "perceptual", "disk", "geometry", "masks", "windows", ""}
 FLOORS = [
     GROUND,
     {"diffgram", "storage", "ledger"},
@@ -24,7 +24,7 @@ FLOORS = [
 APART = {"sandbox"}
 PREFECT_ROOMS = {"tasks", "blocks", "reports"}
 FRONT_DOOR = {"project"}  # what the package's own __init__ opens when it is asked for, and not before
-HEAVY = ("tensorflow", "keras", "boto3", "botocore", "google.cloud", "prefect_aws", "matplotlib", "sklearn")
+HEAVY = ("tensorflow", "keras", "boto3", "botocore", "google.cloud", "prefect_aws", "matplotlib", "sklearn", "pyarrow")
 
 
 def modules(folder: Path) -> list[Path]:

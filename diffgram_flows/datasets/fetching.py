@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from diffgram_flows.datasets.gathering import gather
-from diffgram_flows.datasets.images import ImageCache
+from diffgram_flows.datasets.images import CachedImage, ImageCache, file_key, object_key
 from diffgram_flows.diffgram import DiffgramClient
 from diffgram_flows.errors import DiffgramFlowsError, ObjectNotFound
 from diffgram_flows.ledger import ObjectRow
@@ -29,7 +28,7 @@ class ImageSource:
     objects: Mapping[int, ObjectRow]
     store: ObjectStore | None = None
 
-    def fetch(self, file_id: int, file_name: str) -> Path:
+    def fetch(self, file_id: int, file_name: str) -> CachedImage:
         """The image of a file.
 
         An object of another bucket, one that was replaced since it was imported, and a file that came from elsewhere
@@ -45,14 +44,15 @@ class ImageSource:
                 return self.cache.fetch(row, self.store)
             except ObjectNotFound:
                 pass
-        name = f"{file_id}/{file_name}"  # names of files that are not ours may come again with other bytes
-        path = self.cache.path(name)
-        return path if path.is_file() else self.cache.fetch_url(name, self.client.signed_url(file_id))
+        key = file_key(self.client.url, file_id, file_name)
+        return self.cache.fetch_url(key, file_name, lambda: self.client.signed_url(file_id))
 
     def fetch_many(
         self, names: Mapping[int, str], *, threads: int = 8, progress: Progress = no_progress
-    ) -> tuple[dict[int, Path], tuple[Failure, ...]]:
+    ) -> tuple[dict[int, CachedImage], tuple[Failure, ...]]:
         """The images of many files by file id, and those that could not be had.
+
+        Those that are here already cost one look into the cache's index for all of them.
 
         Args:
             names: File id to file name.
@@ -62,12 +62,28 @@ class ImageSource:
         Raises:
             StorageUnavailable, ServerUnreachable, ServerError: The bucket or the server is down.
         """
-        found: dict[int, Path] = {}
+        found = self._here(names)
+        missing = {file_id: name for file_id, name in names.items() if file_id not in found}
         failures: list[Failure] = []
-        outcomes = gather(lambda item: self.fetch(*item), names.items(), threads=threads, progress=progress)
-        for (file_id, file_name), outcome in outcomes:
+
+        def told(done: int, total: int, note: str = "") -> None:
+            progress(len(names) - total + done, len(names), note)
+
+        if names and not missing:
+            progress(len(names), len(names))
+        for (file_id, file_name), outcome in gather(
+            lambda item: self.fetch(*item), missing.items(), threads=threads, progress=told
+        ):
             if isinstance(outcome, DiffgramFlowsError):
                 failures.append(Failure(file_name, str(outcome)))
             else:
                 found[file_id] = outcome
-        return found, tuple(failures)
+        return {file_id: found[file_id] for file_id in names if file_id in found}, tuple(failures)
+
+    def _here(self, names: Mapping[int, str]) -> dict[int, CachedImage]:
+        """Those that are in the cache: from the bucket, or else from Diffgram."""
+        objects = {key: id_ for id_ in names if (row := self.objects.get(id_)) is not None and (key := object_key(row))}
+        found = {objects[key]: image for key, image in self.cache.here(objects).items()}
+        files = {file_key(self.client.url, id_, name): id_ for id_, name in names.items() if id_ not in found}
+        found.update((files[key], image) for key, image in self.cache.here(files).items())
+        return found

@@ -1,25 +1,54 @@
-"""The images on this machine: each is fetched once, and only kept if it can be decoded."""
+"""The images on this machine: each is fetched, decoded and hashed once, and only kept if it can be decoded.
+
+Files are named by their content, ``<first two hex digits of the SHA-256>/<SHA-256><suffix>``, so that the same bytes
+lie here once under however many names they came. Which key has which content stands in an index beside them
+(:mod:`~diffgram_flows.datasets.image_index`), so that a hundred thousand known images cost one look into it.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from diffgram_flows.datasets.gathering import gather
+from diffgram_flows.datasets.image_index import ImageIndex, IndexedImage
 from diffgram_flows.diffgram.download import download
-from diffgram_flows.disk import write_file
+from diffgram_flows.disk import sha256_of, write_file
 from diffgram_flows.errors import DiffgramFlowsError, ImageRejected
-from diffgram_flows.images import MAX_PIXELS, check_pixels
+from diffgram_flows.images import MAX_PIXELS, image_facts
 from diffgram_flows.ledger import ObjectRow
 from diffgram_flows.models import Failure, Progress, no_progress
 from diffgram_flows.storage import READ_LIMIT, ObjectStore
 
 _TIMEOUT, _RETRIES = 30.0, 3
+_LOCKS = ".locks"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedImage:
+    """An image on this machine.
+
+    Attributes:
+        path: The file, named by its content.
+        sha256: Of its bytes, in hex.
+        width, height: Pixels, upright.
+        phash: 64 bits that say what it shows; see :mod:`diffgram_flows.perceptual`.
+    """
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+    phash: int
 
 
 class ImageCache:
-    """Image files in a folder, under names that no file name can break out of. Safe to share between processes.
+    """Image files in a folder. Safe to share between threads and processes, and to kill at any moment.
 
     Args:
         folder: Where they lie; made when the first image is fetched.
@@ -31,69 +60,80 @@ class ImageCache:
         self.folder = folder
         self.max_pixels = max_pixels
         self.max_bytes = max_bytes
+        self._index = ImageIndex(folder)
 
     def __repr__(self) -> str:
         return f"ImageCache({str(self.folder)!r})"
 
-    def path(self, file_name: str) -> Path:
-        """Where the image of this name lies or would lie."""
-        digest = hashlib.sha256(file_name.encode(errors="surrogatepass")).hexdigest()
-        suffix = PurePosixPath(file_name).suffix.lower()
-        return self.folder / digest[:2] / f"{digest[:32]}{suffix if suffix[1:].isalnum() and suffix.isascii() else ''}"
+    def path(self, sha256: str, suffix: str) -> Path:
+        """Where the image with this content lies or would lie."""
+        return self.folder / sha256[:2] / f"{sha256}{suffix}"
 
-    def fetch(self, row: ObjectRow, store: ObjectStore) -> Path:
+    def known(self, keys: Iterable[str]) -> dict[str, CachedImage]:
+        """The images behind those keys that are in the index, without a look at their files."""
+        return {key: self._cached(image) for key, image in self._index.find(keys).items()}
+
+    def here(self, keys: Iterable[str]) -> dict[str, CachedImage]:
+        """As :meth:`known`, without those whose file is missing or of the wrong size."""
+        found = self._index.find(keys)
+        return {key: self._cached(image) for key, image in found.items() if self._intact(image)}
+
+    def fetch(self, row: ObjectRow, store: ObjectStore) -> CachedImage:
         """The image of an object, read from its bucket unless it is here already.
 
         Raises:
             ImageRejected: It cannot be decoded, is too large, or is not of the size that the listing said.
             StorageError: The bucket's answer.
         """
-        path = self.path(row.file_name)
-        if path.is_file() and path.stat().st_size == row.object.size:
-            return path
-        content = store.read(row.object, limit=self.max_bytes)
-        if len(content) != row.object.size:
-            raise ImageRejected(
-                f"{row.object.uri} has {len(content)} bytes, its listing said {row.object.size}.",
-                cure="List the bucket again; the object was replaced or is still being written.",
-            )
-        return self._keep(path, content, row.file_name)
 
-    def fetch_url(self, file_name: str, url: str) -> Path:
-        """The image behind a signed URL, downloaded unless an image of this name is here already.
+        def read() -> bytes:
+            content = store.read(row.object, limit=self.max_bytes)
+            if len(content) != row.object.size:
+                raise ImageRejected(
+                    f"{row.object.uri} has {len(content)} bytes, its listing said {row.object.size}.",
+                    cure="List the bucket again; the object was replaced or is still being written.",
+                )
+            return content
+
+        return self._once(object_key(row), row.file_name, read)
+
+    def fetch_url(self, key: str, name: str, url: Callable[[], str]) -> CachedImage:
+        """The image behind a signed URL, downloaded unless an image of this key is here already.
 
         Args:
-            file_name: Unique among all images of the cache.
-            url: A secret that no error names.
+            key: Of bytes that never change; see :func:`file_key`.
+            name: What errors call the image.
+            url: Gives the URL, a secret that no error names; asked only if it is needed.
 
         Raises:
             ImageRejected: It cannot be decoded, or is too large.
             DiffgramError: The store behind the URL did not give it.
         """
-        path = self.path(file_name)
-        if path.is_file():
-            return path
-        with download(url, f"the image {file_name}", timeout=_TIMEOUT, retries=_RETRIES) as stream:
-            content = stream.read(self.max_bytes + 1)
-        if len(content) > self.max_bytes:
-            raise ImageRejected(
-                f"The image {file_name} is larger than {self.max_bytes:,} bytes.", cure="Scale it down or remove it."
-            )
-        return self._keep(path, content, file_name)
+
+        def read() -> bytes:
+            with download(url(), f"the image {name}", timeout=_TIMEOUT, retries=_RETRIES) as stream:
+                content = stream.read(self.max_bytes + 1)
+            if len(content) > self.max_bytes:
+                raise ImageRejected(
+                    f"The image {name} is larger than {self.max_bytes:,} bytes.", cure="Scale it down or remove it."
+                )
+            return content
+
+        return self._once(key, name, read)
 
     def fetch_many(
         self, rows: Sequence[ObjectRow], store: ObjectStore, *, threads: int = 8, progress: Progress = no_progress
-    ) -> tuple[dict[str, Path], tuple[Failure, ...]]:
+    ) -> tuple[dict[str, CachedImage], tuple[Failure, ...]]:
         """The images of many objects by file name, and those that could not be had.
 
         Raises:
             StorageUnavailable: The bucket is down; see :func:`~diffgram_flows.datasets.gathering.gather`.
         """
 
-        def fetch(row: ObjectRow) -> Path:
+        def fetch(row: ObjectRow) -> CachedImage:
             return self.fetch(row, store)
 
-        found: dict[str, Path] = {}
+        found: dict[str, CachedImage] = {}
         failures: list[Failure] = []
         for row, outcome in gather(fetch, rows, threads=threads, progress=progress, note="images"):
             if isinstance(outcome, DiffgramFlowsError):
@@ -102,7 +142,55 @@ class ImageCache:
                 found[row.file_name] = outcome
         return found, tuple(failures)
 
-    def _keep(self, path: Path, content: bytes, name: str) -> Path:
-        check_pixels(content, name=name, max_pixels=self.max_pixels)
-        write_file(path, content)
-        return path
+    def _once(self, key: str, name: str, read: Callable[[], bytes]) -> CachedImage:
+        """The image of a key; read only if nobody has done it, in this process or another."""
+        image = self.here([key]).get(key)
+        if image is None:
+            with self._alone(key):
+                image = self.here([key]).get(key) or self._keep(key, name, read())
+        return image
+
+    def _keep(self, key: str, name: str, content: bytes) -> CachedImage:
+        """The file first and its entry after it: a crash between the two leaves a file that is found by its content."""
+        facts = image_facts(content, name=name, max_pixels=self.max_pixels)
+        digest = hashlib.sha256(content).hexdigest()
+        image = IndexedImage(digest, facts.suffix, len(content), facts.width, facts.height, facts.phash)
+        path = self.path(digest, facts.suffix)
+        if not self._intact(image) or sha256_of(path) != digest:
+            write_file(path, content)
+        self._index.add(key, image)
+        return self._cached(image)
+
+    def _cached(self, image: IndexedImage) -> CachedImage:
+        path = self.path(image.sha256, image.suffix)
+        return CachedImage(path, image.sha256, image.width, image.height, image.phash)
+
+    def _intact(self, image: IndexedImage) -> bool:
+        try:
+            return os.stat(f"{self.folder}/{image.sha256[:2]}/{image.sha256}{image.suffix}").st_size == image.size
+        except OSError:
+            return False
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """One of 4,096 locks, which the system frees when its holder dies."""
+        locks = self.folder / _LOCKS
+        locks.mkdir(parents=True, exist_ok=True)
+        with open(locks / hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:3], "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def object_key(row: ObjectRow) -> str:
+    """What identifies the bytes of an object for ever: where it is, and in which version."""
+    return f"object\0{row.object.uri}\0{row.object.version}"
+
+
+def file_key(server: str, file_id: int, file_name: str) -> str:
+    """What identifies the bytes of a file that a Diffgram server keeps."""
+    return f"file\0{server}\0{file_id}\0{file_name}"
+
+
+def paths(images: Mapping[str, CachedImage]) -> dict[str, Path]:
+    """The files of images, by the same names."""
+    return {name: image.path for name, image in images.items()}

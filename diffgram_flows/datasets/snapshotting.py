@@ -177,7 +177,7 @@ def _take(records: Sequence[ExportRecord], source: ImageSource, options: Snapsho
     def sample_of(record: ExportRecord) -> tuple[Sample, Drawing]:
         row = source.objects.get(record.file_id)
         key, uri = (row.object.key, row.object.uri) if row else (record.file_name, "")
-        path = paths[record.file_id]
+        path = paths[record.file_id].path
         size = image_size(path, name=record.file_name, max_pixels=source.cache.max_pixels)
         return _sample(record, path, uri, options.split(key), size)
 

@@ -101,8 +101,8 @@ def _images(
     """Image files by file name: from the bucket if one is given, else from Diffgram."""
     with open_bucket_if_any(bucket) as store:
         source = ImageSource(workspace.images, workspace.client, workspace.ledger.objects.by_file_id(), store)
-        paths, missing = source.fetch_many(wanted)
-    return {wanted[file_id]: path for file_id, path in paths.items()}, missing
+        images, missing = source.fetch_many(wanted)
+    return {wanted[file_id]: image.path for file_id, image in images.items()}, missing
 
 
 def _show(workspace: Workspace, record: BrainRecord, paths: dict[str, Path], seen: list[Prediction]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from diffgram_flows.brains import Brain, BrainRecord
 from diffgram_flows.datasets import ImageCache
+from diffgram_flows.datasets.images import paths
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.ledger import ObjectRow
 from diffgram_flows.models import Box, Picture, Prediction
@@ -29,8 +30,8 @@ class ChampionPrelabeller:
 
     def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
         """Boxes by file name; an image that cannot be read has none and is imported without."""
-        paths, _ = self._images.fetch_many(rows, self._store)
-        return {seen.key: seen.boxes for seen in predict(self._record, paths) if not seen.error}
+        images, _ = self._images.fetch_many(rows, self._store)
+        return {seen.key: seen.boxes for seen in predict(self._record, paths(images)) if not seen.error}
 
 
 def champion_prelabeller(workspace: Workspace, store: ObjectStore, brain: str) -> ChampionPrelabeller | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -7,10 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from servers.shelf import Shelf
+from PIL import Image
+from servers.shelf import SIZE, Shelf
 
 from diffgram_flows.datasets import ImageCache
+from diffgram_flows.datasets.image_index import INDEX
 from diffgram_flows.errors import DiffgramError, ImageRejected, ObjectNotFound
+from diffgram_flows.perceptual import FEATURELESS
 
 
 @pytest.fixture
@@ -20,6 +24,11 @@ def url(shelf: Shelf) -> Iterator[str]:
     (stored,) = shelf.store.iter_objects("served.png")
     yield shelf.store.lease(stored, timedelta(minutes=5)).url
     (shelf.folder / "served.png").unlink()
+
+
+def blobs(shelf: Shelf) -> list[Path]:
+    """The images that the cache keeps."""
+    return [path for path in shelf.cache.folder.glob("??/*") if path.is_file()]
 
 
 def bomb() -> bytes:
@@ -34,16 +43,63 @@ def test_an_image_is_read_once(shelf: Shelf) -> None:
     shelf.draw("a.jpg")
     first = shelf.cache.fetch(shelf.row("a.jpg"), shelf.store)
     again = ImageCache(shelf.cache.folder).fetch(shelf.row("a.jpg"), shelf.store)
-    assert first == again == shelf.cache.path(shelf.row("a.jpg").file_name)
-    assert first.read_bytes() == (shelf.folder / "a.jpg").read_bytes()
+    content = (shelf.folder / "a.jpg").read_bytes()
+    assert first == again
+    assert first.path.read_bytes() == content
+    assert first.sha256 == hashlib.sha256(content).hexdigest()
+    assert first.path == shelf.cache.folder / first.sha256[:2] / f"{first.sha256}.jpg"
+    assert (first.width, first.height) == SIZE
     assert shelf.store.reads == ["a.jpg"]
 
 
-def test_a_file_of_the_wrong_size_is_fetched_again(shelf: Shelf) -> None:
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+def test_a_file_that_is_missing_or_of_the_wrong_size_is_fetched_again(shelf: Shelf, damage: str) -> None:
     shelf.draw("a.jpg")
-    path = shelf.cache.fetch(shelf.row("a.jpg"), shelf.store)
-    path.write_bytes(b"cut")
-    assert shelf.cache.fetch(shelf.row("a.jpg"), shelf.store).read_bytes() == (shelf.folder / "a.jpg").read_bytes()
+    path = shelf.cache.fetch(shelf.row("a.jpg"), shelf.store).path
+    if damage == "cut":
+        path.write_bytes(b"cut")
+    else:
+        path.unlink()
+    again = shelf.cache.fetch(shelf.row("a.jpg"), shelf.store)
+    assert again.path.read_bytes() == (shelf.folder / "a.jpg").read_bytes()
+    assert shelf.store.reads == ["a.jpg", "a.jpg"]
+
+
+def test_the_same_bytes_under_two_names_lie_here_once(shelf: Shelf) -> None:
+    shelf.draw("a.jpg")
+    (shelf.folder / "b.JPEG").write_bytes((shelf.folder / "a.jpg").read_bytes())
+    found, _ = shelf.cache.fetch_many([shelf.row("a.jpg"), shelf.row("b.JPEG")], shelf.store)
+    assert len({image.path for image in found.values()}) == 1
+    assert len(blobs(shelf)) == 1
+
+
+@pytest.mark.parametrize("trouble", ["deleted", "damaged"])
+def test_the_index_is_made_again_by_use(shelf: Shelf, trouble: str) -> None:
+    shelf.draw("a.jpg")
+    cache = shelf.cache
+    first = cache.fetch(shelf.row("a.jpg"), shelf.store)
+    index = shelf.cache.folder / INDEX
+    if trouble == "deleted":
+        for path in shelf.cache.folder.glob(f"{INDEX}*"):
+            path.unlink()
+    else:
+        index.write_bytes(b"nonsense" * 1000)
+    for one in (cache, shelf.cache):
+        assert one.fetch(shelf.row("a.jpg"), shelf.store) == first
+    assert len(blobs(shelf)) == 1
+    assert len(shelf.store.reads) <= 3
+
+
+def test_an_image_that_was_not_upright_has_the_facts_of_the_upright_one(shelf: Shelf) -> None:
+    photo = Image.effect_noise((90, 60), 80).resize((9, 6)).resize((90, 60), Image.Resampling.BICUBIC)
+    photo.save(shelf.folder / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.transpose(Image.Transpose.ROTATE_90).save(shelf.folder / "turned.png", exif=exif)
+    upright = shelf.cache.fetch(shelf.row("upright.png"), shelf.store)
+    turned = shelf.cache.fetch(shelf.row("turned.png"), shelf.store)
+    assert (turned.width, turned.height, turned.phash) == (upright.width, upright.height, upright.phash)
+    assert upright.phash != FEATURELESS
 
 
 @pytest.mark.parametrize(
@@ -62,7 +118,7 @@ def test_what_cannot_be_decoded_is_not_kept(shelf: Shelf, name: str, content: by
     (shelf.folder / name).write_bytes(content)
     with pytest.raises(ImageRejected, match=message):
         shelf.cache.fetch(shelf.row(name), shelf.store)
-    assert not shelf.cache.folder.exists()
+    assert blobs(shelf) == []
 
 
 def test_an_object_that_changed_is_not_taken_for_the_old_one(shelf: Shelf) -> None:
@@ -89,21 +145,25 @@ def test_many_images_come_with_a_list_of_those_that_did_not(shelf: Shelf) -> Non
 
 
 def test_an_image_behind_a_url_is_downloaded_once(shelf: Shelf, url: str) -> None:
-    path = shelf.cache.fetch_url("7/served.png", url)
-    assert path.read_bytes() == (shelf.folder / "served.png").read_bytes()
-    assert shelf.cache.fetch_url("7/served.png", "http://127.0.0.1:9/nobody") == path
+    image = shelf.cache.fetch_url("7/served.png", "served.png", lambda: url)
+    assert image.path.read_bytes() == (shelf.folder / "served.png").read_bytes()
+
+    def refuse() -> str:
+        raise AssertionError("Nobody needs a URL for what is here.")
+
+    assert shelf.cache.fetch_url("7/served.png", "served.png", refuse) == image
 
 
 def test_a_refused_url_is_not_in_the_error(shelf: Shelf, url: str) -> None:
-    with pytest.raises(DiffgramError, match=r"the image 7/served\.png") as caught:
-        shelf.cache.fetch_url("7/served.png", url + "0")
+    with pytest.raises(DiffgramError, match=r"the image served\.png") as caught:
+        shelf.cache.fetch_url("7/served.png", "served.png", lambda: url + "0")
     assert url.split("?")[1] not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
 
 def test_a_download_has_a_limit(shelf: Shelf, url: str) -> None:
     with pytest.raises(ImageRejected, match="larger than 50 bytes"):
-        ImageCache(shelf.cache.folder, max_bytes=50).fetch_url("served.png", url)
-    assert not shelf.cache.folder.exists()
+        ImageCache(shelf.cache.folder, max_bytes=50).fetch_url("7", "served.png", lambda: url)
+    assert blobs(shelf) == []
 
 
 @pytest.mark.parametrize(
@@ -121,9 +181,8 @@ def test_a_download_has_a_limit(shelf: Shelf, url: str) -> None:
     ],
     ids=["up", "absolute", "slashes", "long", "unicode", "dots", "dot in a folder", "no text", "empty"],
 )
-def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
-    cache = ImageCache(tmp_path / "images")
-    path = cache.path(name)
-    assert path.parent.parent == cache.folder
-    assert len(path.name) < 60
-    assert path != cache.path(name + "x")
+def test_no_name_leads_out_of_the_folder(shelf: Shelf, url: str, name: str) -> None:
+    image = shelf.cache.fetch_url(name, name, lambda: url)
+    assert [image.path] == blobs(shelf)
+    assert shelf.cache.known([name]) == {name: image}
+    assert shelf.cache.known([name + "x"]) == {}
