@@ -32,7 +32,7 @@ class Drawn:
     """What is on a file, in the light of what we pushed to it.
 
     Attributes:
-        by_people: Instances that a machine did not make, or that a person has changed.
+        by_people: Instances that a machine did not make, that a person has changed, or that were imported as the truth.
         ours: Machine boxes that lie where the ledger says we put one.
         missing: Boxes that were confirmed and are not there any more: a person deleted or moved them.
     """
@@ -51,15 +51,20 @@ def drawn(annotations: FileAnnotations, pushes: Iterable[PushRow]) -> Drawn:
     """Sort what is on a file by who drew it.
 
     A box counts as ours if it is still marked as machine-made and lies exactly where we put one. A superseded push is
-    still ours, but its boxes are not missed: we removed them.
+    still ours, but its boxes are not missed: we removed them. What was imported as the truth is as a person's.
     """
     earlier = list(pushes)
-    pushed = places(earlier)
+    truth = places(push for push in earlier if push.is_truth)
+    pushed = places(push for push in earlier if not push.is_truth)
     living = [instance for instance in annotations.instances if not instance.soft_delete]
     machine = [(instance, place(instance.box)) for instance in living if instance.machine_made and instance.box]
     expected = places(push for push in earlier if push.state == "confirmed")
     return Drawn(
-        by_people=tuple(instance for instance in living if not instance.machine_made),
-        ours=tuple(instance for instance, here in machine if here in pushed),
+        by_people=tuple(
+            instance
+            for instance in living
+            if not instance.machine_made or (instance.box and place(instance.box) in truth)
+        ),
+        ours=tuple(instance for instance, here in machine if here in pushed and here not in truth),
         missing=frozenset(expected.difference(here for _, here in machine)),
     )

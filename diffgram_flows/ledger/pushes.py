@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -17,8 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from diffgram_flows.ledger.book import Book, clean
-from diffgram_flows.ledger.schema import pushes
+from diffgram_flows.ledger.schema import objects, pushes
 from diffgram_flows.models import Box
+
+GROUND_TRUTH = "ground-truth"
+"""How the brain of a push begins that carries no prediction, but annotations that are known to be right."""
+_STREAMED = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class PushRow:
     """The boxes of one brain version for one file; there is at most one such row.
 
     Attributes:
-        brain: ``name@version``.
+        brain: ``name@version``; :data:`GROUND_TRUTH` begins the name where the boxes are no prediction.
         file_id: Empty while the boxes travel in the packet that imports the file.
     """
 
@@ -37,6 +41,11 @@ class PushRow:
     file_id: int | None = None
     reason: str = ""
     updated_at: float = 0.0
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether these boxes were imported as right, and not predicted."""
+        return self.brain.startswith(GROUND_TRUTH)
 
 
 class Pushes(Book):
@@ -74,6 +83,38 @@ class Pushes(Book):
             for row in connection.execute(query.order_by(pushes.c.brain)):
                 found.setdefault(row.file_name, []).append(push_row(row))
         return found
+
+    def places(self) -> Iterator[tuple[PushRow, int | None]]:
+        """Every push that had boxes or the truth in it, with the file that the object of its name is today.
+
+        Read as a stream. The two file ids differ where the object was imported again, and either may be missing.
+        """
+        today = objects.c.file_id.label("today")
+        query = (
+            sa.select(pushes, today)
+            .join_from(
+                pushes,
+                objects,
+                sa.and_(objects.c.target == pushes.c.target, objects.c.file_name == pushes.c.file_name),
+                isouter=True,
+            )
+            .where(pushes.c.target == self._target)
+            .where(sa.or_(pushes.c.boxes != "[]", pushes.c.brain.startswith(GROUND_TRUTH, autoescape=True)))
+        )
+        with self._reading() as connection:
+            for row in connection.execution_options(yield_per=_STREAMED).execute(query):
+                yield push_row(row), row.today
+
+    def ground_truth_files(self) -> set[int]:
+        """Ids of the files whose annotations were imported as the truth, and are there."""
+        query = sa.select(pushes.c.file_id).where(
+            pushes.c.target == self._target,
+            pushes.c.brain.startswith(GROUND_TRUTH, autoescape=True),
+            pushes.c.state.in_(("confirmed", "empty")),
+            pushes.c.file_id.is_not(None),
+        )
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
 
     def _values(self, row: PushRow) -> dict[str, Any]:
         return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -74,12 +76,31 @@ class Work(Book):
                 for row in connection.execute(query)
             ]
 
+    def finished_at(self) -> dict[int, float]:
+        """The files that a person has finished, which means that every task of theirs is complete, and when.
+
+        Seconds since the epoch by the server's clock; minus infinity where the server did not tell.
+        """
+        query = (
+            sa.select(tasks.c.file_id, sa.func.max(tasks.c.completed_at).label("last"))
+            .where(tasks.c.target == self._target)
+            .group_by(tasks.c.file_id)
+            .having(sa.func.sum(sa.case((tasks.c.status == COMPLETE, 0), else_=1)) == 0)
+        )
+        with self._reading() as connection:
+            return {row.file_id: _seconds(row.last) for row in connection.execute(query)}
+
     def finished_files(self) -> set[int]:
-        """Ids of the files that a person has finished: every task of theirs is complete."""
-        every = self.tasks()
-        open_files = {task.file_id for task in every if task.status != COMPLETE}
-        return {task.file_id for task in every} - open_files
+        """Ids of the files that a person has finished."""
+        return set(self.finished_at())
 
     def tasked_files(self) -> set[int]:
         """Ids of the files that have a task, finished or not."""
         return {task.file_id for task in self.tasks()}
+
+
+def _seconds(moment: str) -> float:
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return -math.inf
