@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +13,15 @@ from diffgram_flows.brains.methods.protocol import Trained
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.brains.tensorflow.augmentation import augment
-from diffgram_flows.brains.tensorflow.batches import Batches, balancing_weights
 from diffgram_flows.brains.tensorflow.decoding import detect
-from diffgram_flows.brains.tensorflow.fitting import fit
 from diffgram_flows.brains.tensorflow.grid import make_grid
 from diffgram_flows.brains.tensorflow.inference import Detector
-from diffgram_flows.brains.tensorflow.judging import make_judge
-from diffgram_flows.brains.tensorflow.loading import load_network, load_program
+from diffgram_flows.brains.tensorflow.lesson import Lesson, learn
+from diffgram_flows.brains.tensorflow.loading import load_program
 from diffgram_flows.brains.tensorflow.loss import DetectionObjective
-from diffgram_flows.brains.tensorflow.machines import build, for_any_machine
 from diffgram_flows.brains.tensorflow.network import build_network
-from diffgram_flows.brains.tensorflow.samples import decode_for_training
-from diffgram_flows.brains.tensorflow.saving import save
 from diffgram_flows.brains.tensorflow.targets import truth
-from diffgram_flows.brains.tensorflow.warm_start import copy_weights
 from diffgram_flows.models import Box, LabelMap, Prediction, Progress, Sample, Snapshot
-
-# Looking at more of the validation images after each interval would cost a good part of a short training.
-_WATCHED = 48
 
 
 def train_detector(
@@ -50,44 +39,17 @@ def train_detector(
         BrainTampered: The parent's network cannot be loaded safely.
     """
     grid, label_map = make_grid(options.image_size), snapshot.label_map
-
-    def layers() -> Any:
-        return build_network(len(label_map.labels), options)
-
-    def answer(outputs: Any) -> dict[str, Any]:
-        return detect(grid, outputs)
-
-    network = build(options, layers)
-    if parent is not None:
-        copy_weights(load_network(parent.folder), network)
-    objective = DetectionObjective(grid)
-    with kept(checkpoints) as cache:
-        train, validation = decode_for_training(snapshot, grid.size, cache)
-        boxes, classes = truth(train.samples, label_map, grid.size)
-        weights = balancing_weights([row[row >= 0].tolist() for row in classes], options.balance)
-        data = Batches(train.images, (boxes, classes), options, augment=augment, weights=weights)
-        watched = validation.samples if options.patience else validation.samples[:_WATCHED]
-        judge = make_judge(
-            validation.images[: len(watched)],
-            truth(watched, label_map, grid.size),
-            objective,
-            answer=answer,
-            scores=_scores(watched, label_map),
-            batch_size=options.batch_size,
-        )
-        history = fit(network, objective, data, options, judge=judge, checkpoints=checkpoints, progress=progress)
-    save(for_any_machine(network, layers), grid.size, answer, folder)
-    return Trained(history, train.skipped + validation.skipped)
-
-
-@contextmanager
-def kept(checkpoints: Path | None) -> Iterator[Path]:
-    """The folder for decoded images: that of the checkpoints, or one that is gone afterwards."""
-    if checkpoints is not None:
-        yield checkpoints
-        return
-    with tempfile.TemporaryDirectory(prefix="diffgram-flows-") as scratch:
-        yield Path(scratch)
+    index_of = label_map.index_of()
+    lesson = Lesson(
+        layers=lambda: build_network(len(label_map.labels), options),
+        objective=DetectionObjective(grid),
+        truth=lambda samples: truth(samples, label_map, grid.size),
+        augment=augment,
+        answer=lambda outputs: detect(grid, outputs),
+        scores=lambda samples: _scores(samples, label_map),
+        classes=lambda samples: [[index_of[box.label_file_id] for box in sample.boxes] for sample in samples],
+    )
+    return learn(lesson, snapshot, folder, options, parent=parent, progress=progress, checkpoints=checkpoints)
 
 
 def _scores(samples: Sequence[Sample], label_map: LabelMap) -> Callable[[Sequence[Any]], dict[str, float]]:
