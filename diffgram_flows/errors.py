@@ -36,6 +36,7 @@ Each error says what happened, to which object, and what to do about it::
     └── BrainError                training, evaluation, prediction
         ├── NoChampion            no brain was promoted yet
         ├── BrainNotFound         no such version in the registry
+        ├── ChampionChanged       somebody else promoted or rolled back meanwhile       (worth a retry)
         └── BrainTampered         a file of a brain is not what its manifest says
 
 Whether a retry can help is in :attr:`DiffgramFlowsError.retryable`.
@@ -234,6 +235,12 @@ class NoChampion(BrainError):
 
 class BrainNotFound(BrainError):
     """The registry does not hold this version."""
+
+
+class ChampionChanged(BrainError):
+    """Somebody else has promoted or rolled back since the champion was looked at; nothing was changed."""
+
+    retryable = True
 
 
 class BrainTampered(BrainError):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ class Manifest:
         history: Losses during the training.
         skipped: Images that could not be trained on.
         files: SHA-256 (hex) of every file but the manifest, by path relative to the folder, with slashes.
-        versions: Versions of the packages it was made with.
+        versions: Versions of the packages it was made with; ``git`` is the revision of this one, where it is known.
     """
 
     method: str
@@ -151,25 +153,35 @@ class BrainRecord:
                 continue
             what = "is missing" if path not in found else "was changed"
             what = what if path in self.manifest.files else "is not in its manifest"
-            raise BrainTampered(
-                f"The file {path} of the brain {self.ref} {what}.",
-                cure=f"Restore {self.folder} from a backup, or roll back to another version.",
-            )
+            raise tampered(self.ref, path, what, self.folder)
 
 
-def read_record(ref: BrainRef, folder: Path) -> BrainRecord:
+def parse_manifest(ref: BrainRef, content: bytes, where: str) -> Manifest:
     """Read the manifest of a version.
 
+    Args:
+        ref: Whose it is.
+        content: What the file holds.
+        where: Path or URI of the file, for the message.
+
     Raises:
-        BrainTampered: The manifest is missing, unreadable or inconsistent.
+        BrainTampered: The manifest is unreadable or inconsistent.
     """
     try:
-        return BrainRecord(ref, folder, Manifest.from_json(json.loads((folder / MANIFEST).read_text("utf-8"))))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return Manifest.from_json(json.loads(content))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BrainTampered(
             f"The manifest of the brain {ref} cannot be read ({error}).",
-            cure=f"Restore {folder / MANIFEST} from a backup, or remove this version.",
+            cure=f"Restore {where} from a backup, or remove this version.",
         ) from error
+
+
+def tampered(ref: BrainRef, path: str, what: str, where: object) -> BrainTampered:
+    """The error for a file that is not what the manifest says."""
+    return BrainTampered(
+        f"The file {path} of the brain {ref} {what}.",
+        cure=f"Restore {where} from a backup, or roll back to another version.",
+    )
 
 
 def file_digests(folder: Path) -> dict[str, str]:
@@ -179,11 +191,34 @@ def file_digests(folder: Path) -> dict[str, str]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that decide what a brain is, those that are installed."""
+    """Versions of the packages that decide what a brain is, those that are installed; ``git`` is our own revision."""
     versions = {}
     for name in _RECORDED_PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return versions
+    revision = _installed_revision() or _checked_out_revision()
+    return versions | ({"git": revision} if revision else {})
+
+
+def _installed_revision() -> str:
+    """The commit that pip installed this package from, if it was a repository."""
+    try:
+        origin = json.loads(distribution("diffgram-flows").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return ""
+    return str(origin.get("vcs_info", {}).get("commit_id", ""))
+
+
+def _checked_out_revision() -> str:
+    """The commit of the working copy that this file is in, with ``-dirty`` if it was changed since."""
+    root, git = Path(__file__).parents[2], shutil.which("git")
+    if git is None or not (root / ".git").exists():
+        return ""
+    command = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

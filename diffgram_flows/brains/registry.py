@@ -1,93 +1,112 @@
-"""Brains on disk: immutable versions, and which one is the champion.
+"""Brains in a folder, on a disk or in a bucket: immutable versions, and which one is the champion.
 
-A brain is a folder of versions ``<folder>/<name>/<version>/``, each with a ``manifest.json``. A version is written into
-a folder that begins with a dot and renamed when it is complete, so a crash leaves nothing that looks like a version.
-``champion.json`` beside the versions is replaced as a whole.
+A version is ``<name>/<version>/``: its files, and ``manifest.json``, which is written last and makes it a version. Who
+writes one first claims its number (``<name>/claims/000003``), so nobody ever writes between another one's files; a
+crash leaves a number that is never used. The champion is told by a log (:mod:`diffgram_flows.brains.champions`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
-from diffgram_flows.brains.records import MANIFEST, BrainRecord, Manifest, read_record
-from diffgram_flows.disk import sync, write_file
-from diffgram_flows.errors import BrainNotFound, BrainTampered, ConfigurationError, NoChampion
+from diffgram_flows.brains.champions import ChampionLog, Promotion
+from diffgram_flows.brains.records import MANIFEST, BrainRecord, Manifest, parse_manifest, tampered
+from diffgram_flows.disk import PART, sha256_of
+from diffgram_flows.errors import (
+    BrainNotFound,
+    BrainTampered,
+    ChampionChanged,
+    ConfigurationError,
+    NoChampion,
+    ObjectNotFound,
+)
 from diffgram_flows.models import BrainRef
+from diffgram_flows.storage.folder_local import LocalFolder
+from diffgram_flows.storage.folders import Folder, checked, open_folder
 
-_CHAMPION = "champion.json"
+__all__ = ["ANYONE", "Anyone", "Promotion", "Registry"]
+
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_MANIFEST_LIMIT = 64 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """One change of the champion.
+class Anyone(Enum):
+    """Says that it does not matter who is the champion."""
 
-    Attributes:
-        version: The champion from then on.
-        at: When, in UTC.
-        action: ``promote`` or ``rollback``.
-    """
+    ANYONE = 0
 
-    version: int
-    at: datetime
-    action: str
+
+ANYONE = Anyone.ANYONE
 
 
 class Registry:
-    """The brains in a folder, which is created when the first one is added."""
+    """The brains in a folder, which is created when the first one is added.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: Where they are.
+        cache: Where brains of a bucket are kept on this machine; by default in the user's folder for such things.
+    """
+
+    def __init__(self, folder: Path | Folder, cache: Path | None = None) -> None:
+        self.folder: Folder = open_folder(folder) if isinstance(folder, Path) else folder
+        self._log = ChampionLog(self.folder)
+        self._local = self.folder.path if isinstance(self.folder, LocalFolder) else None
+        self._home = self._local or cache or _default_cache(self.folder.uri)
 
     def names(self) -> list[str]:
         """The brains that have a version, in order of the alphabet."""
-        if not self.folder.is_dir():
-            return []
-        found = (path.name for path in self.folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
-        return sorted(name for name in found if self._numbers(name))
+        found = (name.split("/") for name in self.folder.list())
+        return sorted({parts[0] for parts in found if _is_manifest(parts) and _NAME.fullmatch(parts[0])})
 
-    def versions(self, name: str) -> list[BrainRecord]:
-        """All versions of a brain, oldest first; empty for an unknown name.
+    def numbers(self, name: str) -> list[int]:
+        """The numbers of a brain's versions, oldest first; empty for an unknown name.
 
         Raises:
             ConfigurationError: The name is not one of letters, digits, dots, dashes and underscores.
-            BrainTampered: A manifest cannot be read.
         """
-        return [read_record(BrainRef(name, number), self._place(name) / str(number)) for number in self._numbers(name)]
+        return sorted(int(parts[1]) for parts in self._parts(name) if _is_manifest(parts))
 
-    def get(self, ref: BrainRef) -> BrainRecord:
-        """One version.
+    def manifest(self, ref: BrainRef) -> Manifest:
+        """What is known about a version, without its files.
 
         Raises:
             BrainNotFound: There is no such version.
             BrainTampered: Its manifest cannot be read.
         """
-        folder = self._place(ref.name) / str(ref.version)
-        if not folder.is_dir():
-            known = ", ".join(str(number) for number in self._numbers(ref.name)) or "none"
-            raise BrainNotFound(
-                f"There is no brain {ref} in {self.folder} (versions of {ref.name}: {known}).",
-                cure="Name a version that exists, or train one.",
-            )
-        return read_record(ref, folder)
+        return self._manifest(ref)[0]
+
+    def versions(self, name: str) -> list[BrainRecord]:
+        """All versions of a brain with their files, oldest first; empty for an unknown name. Raises as :meth:`get`."""
+        return [self.get(BrainRef(name, number)) for number in self.numbers(name)]
+
+    def get(self, ref: BrainRef) -> BrainRecord:
+        """One version with its files, which are downloaded once and checked where the registry is not on this machine.
+
+        Raises:
+            BrainNotFound: There is no such version.
+            BrainTampered: Its manifest cannot be read, or a downloaded file is not what the manifest says.
+        """
+        manifest, content = self._manifest(ref)
+        place = self._home / ref.name / str(ref.version)
+        if self._local is None and not _holds(place, content):
+            self._download(ref, manifest, content, place)
+        return BrainRecord(ref, place, manifest)
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
-        """A folder to write a new version into; it is gone afterwards unless it was added."""
-        self._place(name).mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._place(name)))
-        try:
+        """A folder on this machine to write a new version into; it is gone afterwards."""
+        with self._hidden(_checked(name)) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, name: str, draft: Path, manifest: Manifest) -> BrainRecord:
         """Make a draft the next version: from then on its files do not change.
@@ -98,110 +117,216 @@ class Registry:
             manifest: What is known about it; the files' digests are filled in here.
         """
         sealed = manifest.sealed(draft)
-        write_file(draft / MANIFEST, _as_json(sealed.to_json()))
-        for path in draft.rglob("*"):
-            sync(path)
-        sync(draft)
-        draft.chmod(0o755)  # a temporary folder is its owner's alone; other workers read the registry too
-        while True:
-            number = self.next_version(name)
-            folder = self._place(name) / str(number)
-            try:
-                draft.rename(folder)
-            except OSError:
-                if not folder.exists():
-                    raise
-                continue  # another process took this number; the next one is free
-            sync(folder.parent)
-            return BrainRecord(BrainRef(name, number), folder, sealed)
+        content = _as_json(sealed.to_json())
+        ref = BrainRef(name, self._claim(name))
+        place = self.folder.child(name).child(str(ref.version))
+        for path in sealed.files:
+            place.put(path, draft / path)
+        if not place.put_new(MANIFEST, content):
+            raise BrainTampered(
+                f"Somebody else has written the manifest of {ref}, whose number was claimed here.",
+                cure="Let nothing but this package write into the registry, and train again.",
+            )
+        here = self._home / name / str(ref.version)
+        if self._local is None:
+            (draft / MANIFEST).write_bytes(content)
+            _publish(draft, here)
+        return BrainRecord(ref, here, sealed)
 
     def next_version(self, name: str) -> int:
         """The number that the next added version gets if nobody else is faster."""
-        return max(self._numbers(name), default=0) + 1
+        taken = (parts[2 if parts[1] == "claims" else 1] for parts in self._parts(name) if len(parts) > 2)
+        return max((int(number) for number in taken if number.isdecimal()), default=0) + 1
 
     def champion(self, name: str) -> BrainRecord | None:
         """The version in use, ``None`` before the first promotion.
 
         Raises:
-            BrainTampered: The list of champions or the manifest cannot be read.
-            BrainNotFound: The champion's folder is gone.
+            BrainTampered: The log of champions or the manifest cannot be read.
+            BrainNotFound: The champion is gone.
         """
-        stack = self._read_champions(name)[0]
-        return self.get(BrainRef(name, stack[-1])) if stack else None
+        ref = self.champion_ref(name)
+        return self.get(ref) if ref else None
 
-    def promote(self, ref: BrainRef) -> None:
-        """Make a version the champion; promoting the champion again changes nothing.
+    def champions(self, name: str) -> tuple[BrainRef, ...]:
+        """The champions that a roll-back would go through, the present one last.
+
+        Raises:
+            BrainTampered: The log of champions cannot be read.
+        """
+        last = self._log.last(_checked(name))
+        return tuple(BrainRef(name, version) for version in last.champions) if last else ()
+
+    def champion_ref(self, name: str) -> BrainRef | None:
+        """Which version is in use. Cheap enough to be asked every few seconds: one small read that finds nothing new.
+
+        Raises:
+            BrainTampered: The log of champions cannot be read.
+        """
+        last = self._log.last(_checked(name))
+        return BrainRef(name, last.version) if last else None
+
+    def promote(
+        self, ref: BrainRef, *, instead_of: BrainRef | Anyone | None = ANYONE, intent: str = ""
+    ) -> Promotion | None:
+        """Make a version the champion.
+
+        Args:
+            ref: Which version.
+            instead_of: The champion that it was compared with, which must still be the one (``None``: there was none).
+            intent: Id of the ledger's row that announces it; see :mod:`diffgram_flows.brains.promoting`.
+
+        Returns:
+            The new entry of the log; ``None`` if it was the champion already, which changes nothing.
 
         Raises:
             BrainNotFound: There is no such version.
+            ChampionChanged: Somebody else is the champion by now.
         """
-        self.get(ref)
-        stack, history = self._read_champions(ref.name)
-        if stack[-1:] != [ref.version]:
-            self._write_champions(ref.name, [*stack, ref.version], history, "promote")
+        self.manifest(ref)
+        while True:
+            last = self._log.last(ref.name)
+            champions = last.champions if last else ()
+            _expect(ref.name, champions, instead_of)
+            if champions[-1:] == (ref.version,):
+                return None
+            if entry := self._append(ref.name, last, (*champions, ref.version), "promote", intent):
+                return entry
 
-    def rollback(self, name: str) -> BrainRecord:
-        """Make the champion before this one the champion again, and return it.
+    def rollback(self, name: str, *, instead_of: BrainRef | Anyone | None = ANYONE, intent: str = "") -> Promotion:
+        """Make the champion before this one the champion again.
+
+        Args:
+            name: Which brain.
+            instead_of: As in :meth:`promote`.
+            intent: As in :meth:`promote`.
+
+        Returns:
+            The new entry of the log, whose version is the champion.
 
         Raises:
             NoChampion: There was none before.
-            BrainNotFound: Its folder is gone.
+            BrainNotFound: It is gone.
+            ChampionChanged: Somebody else has changed the champion at the same time.
         """
-        stack, history = self._read_champions(name)
-        if len(stack) < 2:
-            raise NoChampion(
-                f"The brain {name} had no champion before the present one.",
-                cure="Promote another version by its number.",
-            )
-        previous = self.get(BrainRef(name, stack[-2]))
-        self._write_champions(name, stack[:-1], history, "rollback")
-        return previous
+        while True:
+            last = self._log.last(_checked(name))
+            champions = last.champions if last else ()
+            _expect(name, champions, instead_of)
+            if len(champions) < 2:
+                raise NoChampion(
+                    f"The brain {name} had no champion before the present one.",
+                    cure="Promote another version by its number.",
+                )
+            self.manifest(BrainRef(name, champions[-2]))
+            if entry := self._append(name, last, champions[:-1], "rollback", intent):
+                return entry
+            instead_of = BrainRef(name, champions[-1])  # not to roll back what somebody else just did
 
-    def history(self, name: str) -> list[Promotion]:
-        """All promotions and roll-backs, oldest first."""
-        return self._read_champions(name)[1]
+    def history(self, name: str, after: int = 0) -> list[Promotion]:
+        """All promotions and roll-backs after a number of the log, oldest first."""
+        return self._log.entries(_checked(name), after)
 
-    def _place(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"{name!r} cannot be the name of a brain.",
-                cure="Use letters, digits, dots, dashes and underscores, and no dot in front.",
-            )
-        return self.folder / name
+    def _append(
+        self, name: str, last: Promotion | None, champions: tuple[int, ...], action: str, intent: str
+    ) -> Promotion | None:
+        number = last.number + 1 if last else 1
+        entry = Promotion(champions[-1], datetime.now(UTC), action, number, champions, intent)
+        return entry if self._log.append(name, entry) else None
 
-    def _numbers(self, name: str) -> list[int]:
-        place = self._place(name)
-        if not place.is_dir():
-            return []
-        return sorted(int(path.name) for path in place.iterdir() if path.name.isdigit() and path.is_dir())
-
-    def _read_champions(self, name: str) -> tuple[list[int], list[Promotion]]:
-        """The champions, the present one last, and how it came to that."""
-        path = self._place(name) / _CHAMPION
+    def _manifest(self, ref: BrainRef) -> tuple[Manifest, bytes]:
+        file = f"{_checked(ref.name)}/{ref.version}/{MANIFEST}"
         try:
-            value = json.loads(path.read_text("utf-8"))
-            history = [
-                Promotion(entry["version"], datetime.fromisoformat(entry["at"]), entry["action"])
-                for entry in value["history"]
-            ]
-            return [int(version) for version in value["champions"]], history
-        except FileNotFoundError:
-            return [], []
-        except (KeyError, TypeError, ValueError) as error:
-            raise BrainTampered(
-                f"The list of champions {path} cannot be read ({error}).",
-                cure="Remove the file and promote a version again.",
+            content = self.folder.read(file, limit=_MANIFEST_LIMIT)
+        except ObjectNotFound as error:
+            known = ", ".join(str(number) for number in self.numbers(ref.name)) or "none"
+            raise BrainNotFound(
+                f"There is no brain {ref} in {self.folder} (versions of {ref.name}: {known}).",
+                cure="Name a version that exists, or train one.",
             ) from error
+        return parse_manifest(ref, content, f"{self.folder}/{file}"), content
 
-    def _write_champions(self, name: str, stack: list[int], history: list[Promotion], action: str) -> None:
-        path = self._place(name) / _CHAMPION
-        entries = [*history, Promotion(stack[-1], datetime.now(UTC), action)]
-        value = {
-            "champions": stack,
-            "history": [{"version": e.version, "at": e.at.isoformat(), "action": e.action} for e in entries],
-        }
-        write_file(path, _as_json(value))
-        sync(path.parent)
+    def _download(self, ref: BrainRef, manifest: Manifest, content: bytes, place: Path) -> None:
+        source = self.folder.child(ref.name).child(str(ref.version))
+        with self._hidden(ref.name) as part:
+            for path, digest in manifest.files.items():
+                try:
+                    source.download(checked(path), part / path)
+                except (ObjectNotFound, ConfigurationError) as error:  # a name that would lead out of the folder
+                    raise tampered(ref, path, "is missing", source.uri) from error
+                if sha256_of(part / path) != digest:
+                    raise tampered(ref, path, "was changed", source.uri)
+            (part / MANIFEST).write_bytes(content)
+            _publish(part, place)
+
+    def _claim(self, name: str) -> int:
+        number = self.next_version(name)
+        claim = json.dumps({"at": datetime.now(UTC).isoformat()}).encode()
+        while not self.folder.put_new(f"{name}/claims/{number:06}", claim):
+            number += 1
+        return number
+
+    def _parts(self, name: str) -> Iterator[list[str]]:
+        return (found.split("/") for found in self.folder.list(f"{_checked(name)}/"))
+
+    @contextmanager
+    def _hidden(self, name: str) -> Iterator[Path]:
+        home = self._home / name
+        home.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=PART, dir=home))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a brain.",
+            cure="Use letters, digits, dots, dashes and underscores, and no dot in front.",
+        )
+    return name
+
+
+def _is_manifest(parts: list[str]) -> bool:
+    return len(parts) == 3 and parts[1].isdecimal() and parts[2] == MANIFEST
+
+
+def _expect(name: str, champions: tuple[int, ...], instead_of: BrainRef | Anyone | None) -> None:
+    now = BrainRef(name, champions[-1]) if champions else None
+    if instead_of is not ANYONE and now != instead_of:
+        raise ChampionChanged(
+            f"The champion of {name} is {now or 'nobody'} by now, and not {instead_of or 'nobody'} as a moment ago.",
+            cure="Look at the present champion, and decide again.",
+        )
+
+
+def _holds(place: Path, content: bytes) -> bool:
+    try:
+        return (place / MANIFEST).read_bytes() == content
+    except OSError:
+        return False
+
+
+def _publish(part: Path, place: Path) -> None:
+    """Give a complete folder its name in the cache; one that another process put there is as good."""
+    part.chmod(0o755)
+    content = (part / MANIFEST).read_bytes()
+    for _ in range(2):
+        try:
+            os.rename(part, place)
+            return
+        except OSError:
+            if _holds(place, content):
+                return
+            shutil.rmtree(place, ignore_errors=True)  # of a registry that was at this address before
+    os.rename(part, place)
+
+
+def _default_cache(uri: str) -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "diffgram-flows" / "brains" / hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
 def _as_json(value: dict[str, object]) -> bytes:

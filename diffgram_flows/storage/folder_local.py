@@ -98,6 +98,9 @@ class LocalFolder(BaseFolder):
     def child(self, name: str) -> LocalFolder:
         return LocalFolder(self._path(name))
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def _path(self, name: str) -> Path:
         return self.path / checked(name)
 

@@ -114,6 +114,9 @@ class BaseFolder:
     ) -> None:
         self.close()
 
+    def __str__(self) -> str:
+        return self.uri
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r})"
 

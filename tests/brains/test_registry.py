@@ -75,18 +75,18 @@ def test_names_cannot_leave_the_folder(registry: Registry, name: str) -> None:
         registry.versions(name)
 
 
-def test_a_crash_while_training_leaves_no_version(registry: Registry) -> None:
+def test_a_crash_while_training_leaves_no_version(registry: Registry, tmp_path: Path) -> None:
     add(registry)
-    (registry.folder / "detector" / ".draft-crashed").mkdir()
-    (registry.folder / "detector" / ".draft-crashed" / "half.bin").write_bytes(b"half")
+    (tmp_path / "brains" / "detector" / ".part-crashed").mkdir()
+    (tmp_path / "brains" / "detector" / ".part-crashed" / "half.bin").write_bytes(b"half")
     assert [record.ref.version for record in registry.versions("detector")] == [1]
     assert add(registry).ref.version == 2
 
 
-def test_an_abandoned_draft_disappears(registry: Registry) -> None:
+def test_an_abandoned_draft_disappears(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), registry.draft("detector"):
         raise RuntimeError
-    assert list((registry.folder / "detector").iterdir()) == []
+    assert list((tmp_path / "brains" / "detector").iterdir()) == []
 
 
 def test_versions_added_at_the_same_time_are_all_kept(registry: Registry) -> None:
@@ -135,7 +135,7 @@ def test_promote_and_roll_back(registry: Registry) -> None:
     for version in (1, 3, 3):
         registry.promote(ref(version))
     assert champion(registry) == 3
-    assert registry.rollback("detector").ref == ref(1)
+    assert registry.rollback("detector").version == 1
     assert champion(registry) == 1
     with pytest.raises(NoChampion):
         registry.rollback("detector")
@@ -153,7 +153,7 @@ def test_a_crash_while_promoting_keeps_the_old_champion(registry: Registry, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", crash)
+        patched.setattr(os, "link", crash)
         with pytest.raises(KeyboardInterrupt):
             registry.promote(ref(2))
     assert champion(registry) == 1
@@ -161,11 +161,13 @@ def test_a_crash_while_promoting_keeps_the_old_champion(registry: Registry, monk
     assert champion(registry) == 2
 
 
-def test_a_damaged_list_of_champions_is_reported(registry: Registry) -> None:
+@pytest.mark.parametrize("text", ["{", '{"number": 1}', '{"number": 2, "action": "promote"}'])
+def test_a_damaged_promotion_is_reported(registry: Registry, tmp_path: Path, text: str) -> None:
     add(registry)
-    (registry.folder / "detector" / "champion.json").write_text("{")
-    with pytest.raises(BrainTampered, match="champion"):
-        registry.champion("detector")
+    registry.promote(ref(1))
+    (tmp_path / "brains" / "detector" / "promotions" / "000001.json").write_text(text)
+    with pytest.raises(BrainTampered, match=r"000001\.json"):
+        Registry(tmp_path / "brains").champion("detector")
 
 
 def champion(registry: Registry) -> int:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from servers.gcs import GoogleServer
-from servers.s3 import S3Server
+from servers.places import Open, opened, slow_to_settle
 
 from diffgram_flows.errors import (
     AccessDenied,
@@ -23,42 +21,7 @@ from diffgram_flows.errors import (
 )
 from diffgram_flows.storage import Folder, StorageSettings, open_folder
 
-Open = Callable[..., Folder]
-
-
-@pytest.fixture(params=["file", "s3", "gcs"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Opens the folder of a test again, as another process would; ``guest`` is somebody who may do nothing."""
-    made: list[Folder] = []
-    place: str | Path = tmp_path / "store"
-    settings = guest_settings = StorageSettings()
-    login: dict[bool, tuple[str, str]] = {}
-    if request.param == "s3":
-        s3: S3Server = request.getfixturevalue("s3_server")
-        name = f"b-{uuid.uuid4().hex}"
-        s3.client.create_bucket(Bucket=name)
-        place, login = f"s3://{name}/a/store/", {False: s3.owner, True: s3.guest}
-        settings = guest_settings = StorageSettings(s3_endpoint=s3.endpoint, s3_region=s3.region)
-    elif request.param == "gcs":
-        gcs: GoogleServer = request.getfixturevalue("gcs_server")
-        name = f"b-{uuid.uuid4().hex}"
-        gcs.client.create_bucket(name)
-        place = f"gs://{name}/a/store"
-        settings = StorageSettings(gcs_endpoint=gcs.endpoint, gcs_key_file=str(gcs.key_file))
-        guest_settings = StorageSettings(gcs_endpoint=gcs.endpoint, gcs_key_file=str(gcs.guest_key_file))
-
-    def opening(*, guest: bool = False, bucket: str = "") -> Folder:
-        if login:
-            monkeypatch.setenv("AWS_ACCESS_KEY_ID", login[guest][0])
-            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", login[guest][1])
-        wanted = str(place).replace(name, bucket) if bucket else place
-        folder = open_folder(wanted, guest_settings if guest else settings)
-        made.append(folder)
-        return folder
-
-    yield opening
-    for folder in made:
-        folder.close()
+__all__ = ["opened", "slow_to_settle"]
 
 
 @pytest.fixture
@@ -137,6 +100,7 @@ def test_put_new_never_replaces(folder: Folder, tmp_path: Path) -> None:
     assert list(folder.list()) == ["log/1", "log/2"]
 
 
+@pytest.mark.usefixtures("slow_to_settle")
 def test_of_many_who_put_the_same_new_name_one_is_told_so(opened: Open) -> None:
     folders = [opened() for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
