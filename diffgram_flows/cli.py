@@ -129,8 +129,8 @@ def train(
 ) -> int:
     """Train a brain on the newest snapshot, judge it against the champion, promote it if it is better."""
     verdict = run("train_brain", parameters.TrainParameters(target=target, training=training))
-    scores = verdict.candidate_evaluation
-    show(str(verdict.candidate), {"mAP": f"{scores.map:.3f}", "mAP50": f"{scores.map50:.3f}", "": verdict.reason})
+    scores = {name: f"{value:.3f}" for name, value in verdict.candidate_evaluation.scores.items()}
+    show(str(verdict.candidate), {**scores, "": verdict.reason})
     return DONE
 
 

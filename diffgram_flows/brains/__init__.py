@@ -5,15 +5,24 @@ it was trained on, and how good it was. Its versions lie in a :class:`Registry` 
 champion. Ways of learning are plugged in as :class:`Method`; TensorFlow is imported when one is used, not before.
 """
 
+from diffgram_flows.brains.champions import Promotion
 from diffgram_flows.brains.drawing import before_after, contact_sheet, draw, draw_over
-from diffgram_flows.brains.evaluation import RECALLS, ClassScore, Evaluation, evaluate, pictures_of, sample_key
+from diffgram_flows.brains.evaluation import (
+    RECALLS,
+    ClassScore,
+    DetectionEvaluation,
+    Evaluation,
+    evaluate,
+    pictures_of,
+    sample_key,
+)
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.plots import loss_curve, precision_recall
 from diffgram_flows.brains.prediction import Brain
 from diffgram_flows.brains.promotion import Verdict, judge
 from diffgram_flows.brains.records import BrainRecord, Epoch, Manifest
-from diffgram_flows.brains.registry import Promotion, Registry
+from diffgram_flows.brains.registry import Registry
 from diffgram_flows.brains.results import read_predictions, write_predictions
 from diffgram_flows.brains.thresholds import best_threshold
 from diffgram_flows.brains.training import train_brain
@@ -24,6 +33,7 @@ __all__ = [
     "Brain",
     "BrainRecord",
     "ClassScore",
+    "DetectionEvaluation",
     "Epoch",
     "Evaluation",
     "Manifest",

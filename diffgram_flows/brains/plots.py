@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffgram_flows.brains.evaluation import RECALLS, Evaluation
+from diffgram_flows.brains.evaluation import RECALLS, DetectionEvaluation
 from diffgram_flows.brains.records import Epoch
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def loss_curve(history: Sequence[Epoch], path: Path) -> Path:
     return _write(figure, axes, path)
 
 
-def precision_recall(evaluations: Mapping[str, Evaluation], path: Path) -> Path:
+def precision_recall(evaluations: Mapping[str, DetectionEvaluation], path: Path) -> Path:
     """Draw precision over recall at IoU 0.5, a curve an evaluation.
 
     Args:

@@ -94,11 +94,12 @@ def _evaluation(record: BrainRecord, samples: Sequence[Sample], label_map: Label
 def _compare(
     mine: Evaluation, champion: BrainRecord | None, theirs: Evaluation | None, min_map50: float
 ) -> tuple[bool, str]:
-    if mine.map50 < min_map50:
-        return False, f"Its mAP50 of {mine.map50:.4f} is below the required {min_map50:.4f}."
+    if mine.value < min_map50:
+        return False, f"Its {mine.metric} of {mine.value:.4f} is below the required {min_map50:.4f}."
     if champion is None or theirs is None:
-        return True, f"It is the first one, with an mAP50 of {mine.map50:.4f}."
-    scores = f"mAP50 {mine.map50:.4f} against {theirs.map50:.4f}, mAP {mine.map:.4f} against {theirs.map:.4f}"
-    if (mine.map50, mine.map) > (theirs.map50, theirs.map):
+        return True, f"It is the first one, with an {mine.metric} of {mine.value:.4f}."
+    pairs = zip(mine.scores.items(), theirs.scores.values(), strict=True)
+    scores = ", ".join(f"{name} {ours:.4f} against {others:.4f}" for (name, ours), others in pairs)
+    if tuple(mine.scores.values()) > tuple(theirs.scores.values()):
         return True, f"It is better than {champion.ref}: {scores}."
     return False, f"It is not better than {champion.ref}: {scores}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from diffgram_flows.brains import Brain, BrainRecord, Evaluation, evaluate, pictures_of
+from diffgram_flows.brains import Brain, BrainRecord, DetectionEvaluation, evaluate, pictures_of
 from diffgram_flows.demo.rounds import Play
 from diffgram_flows.feedback import acceptance
 from diffgram_flows.models import BrainRef, Sample, Snapshot
@@ -71,7 +71,9 @@ class Summary:
         console.print(facts, table)
 
 
-def summarise(play: Play, snapshot: Snapshot, evaluations: dict[str, Evaluation], wall_seconds: float) -> Summary:
+def summarise(
+    play: Play, snapshot: Snapshot, evaluations: dict[str, DetectionEvaluation], wall_seconds: float
+) -> Summary:
     """Count everything, from the ledger and from the server."""
     workspace = play.workspace
     counts = workspace.ledger.objects.counts()
@@ -93,7 +95,7 @@ def champions(play: Play) -> dict[str, BrainRecord]:
     return {name: registry.get(BrainRef.parse(name)) for name in names}
 
 
-def judged(records: dict[str, BrainRecord], samples: tuple[Sample, ...]) -> dict[str, Evaluation]:
+def judged(records: dict[str, BrainRecord], samples: tuple[Sample, ...]) -> dict[str, DetectionEvaluation]:
     """Every champion on the same images."""
     found = {}
     for name, record in records.items():
@@ -102,7 +104,7 @@ def judged(records: dict[str, BrainRecord], samples: tuple[Sample, ...]) -> dict
     return found
 
 
-def _round(play: Play, number: int, snapshot: Snapshot, evaluations: dict[str, Evaluation]) -> RoundResult:
+def _round(play: Play, number: int, snapshot: Snapshot, evaluations: dict[str, DetectionEvaluation]) -> RoundResult:
     record = play.rounds[number]
     before = play.rounds[number - 1] if number else None
     files = set(record.finished) - set(before.finished if before else ())

@@ -66,7 +66,7 @@ class Brain:
             return self._run.status()
         record = self._ready()
         test = record.manifest.metrics.get("test")
-        return TrainingStatus("ready", 100, str(record.ref), map50=round(test.map50, 4) if test else None)
+        return TrainingStatus("ready", 100, str(record.ref), map50=test.scores.get("mAP50") if test else None)
 
     def wait(self, timeout: float | None = None) -> TrainingStatus:
         """Wait until it is ready.

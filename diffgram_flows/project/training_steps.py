@@ -79,10 +79,11 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
         ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
         tell(TrainingStatus("evaluating", brain=str(record.ref)))
         verdict = judge(record, registry, snapshot.split("test"))
-        seen = verdict.candidate_evaluation
-        row = TrainingRow(str(record.ref), snapshot.id, verdict.promoted, seen.map, seen.map50, verdict.reason)
+        seen = verdict.candidate_evaluation.scores
+        found = (seen.get("mAP"), seen.get("mAP50"))
+        row = TrainingRow(str(record.ref), snapshot.id, verdict.promoted, *found, verdict.reason)
         ledger.history.save_training(row)
-    return TrainingStatus("ready", 100, str(record.ref), verdict.promoted, round(seen.map50, 4), verdict.reason)
+    return TrainingStatus("ready", 100, str(record.ref), verdict.promoted, found[1], verdict.reason)
 
 
 def _snapshot(order: Order, workdir: Path, client: DiffgramClient, ledger: Ledger, tell: Tell) -> Snapshot:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from diffgram_flows.brains import TrainingOptions, Verdict, judge, loss_curve, precision_recall, train_brain
+from diffgram_flows.brains import (
+    DetectionEvaluation,
+    TrainingOptions,
+    Verdict,
+    judge,
+    loss_curve,
+    precision_recall,
+    train_brain,
+)
 from diffgram_flows.datasets import latest_snapshot
 from diffgram_flows.errors import NotEnoughData
 from diffgram_flows.ledger.history import TrainingRow
@@ -84,10 +91,9 @@ def _training_options(options: TrainOptions, *, warm: bool) -> TrainingOptions:
 
 
 def _remember(workspace: Workspace, snapshot: Snapshot, verdict: Verdict) -> None:
-    evaluation = verdict.candidate_evaluation
-    row = TrainingRow(
-        str(verdict.candidate), snapshot.id, verdict.promoted, evaluation.map, evaluation.map50, verdict.reason
-    )
+    scores = verdict.candidate_evaluation.scores
+    found = (scores.get("mAP"), scores.get("mAP50"))
+    row = TrainingRow(str(verdict.candidate), snapshot.id, verdict.promoted, *found, verdict.reason)
     workspace.ledger.history.save_training(row)
 
 
@@ -95,9 +101,12 @@ def _show(folder: Path, verdict: Verdict) -> None:
     evaluations = {str(verdict.candidate): verdict.candidate_evaluation}
     if verdict.champion and verdict.champion_evaluation:
         evaluations[str(verdict.champion)] = verdict.champion_evaluation
-    rows = [{"brain": name, "mAP": found.map, "mAP50": found.map50} for name, found in evaluations.items()]
+    rows = [{"brain": name, **found.scores} for name, found in evaluations.items()]
     table("evaluation", rows, verdict.reason)
     classes = verdict.candidate_evaluation.per_class
-    table("classes", [{"label": name, **asdict(scores)} for name, scores in classes.items()], str(verdict.candidate))
-    curve = precision_recall(evaluations, folder / f"{verdict.candidate}-precision-recall.png")
-    picture("precision-recall", curve, "Precision and recall at IoU 0.5")
+    scored = [{"label": name, "value": found.value, "count": found.support} for name, found in classes.items()]
+    table("classes", scored, str(verdict.candidate))
+    boxes = {name: found for name, found in evaluations.items() if isinstance(found, DetectionEvaluation)}
+    if boxes:
+        curve = precision_recall(boxes, folder / f"{verdict.candidate}-precision-recall.png")
+        picture("precision-recall", curve, "Precision and recall at IoU 0.5")

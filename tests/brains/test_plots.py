@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffgram_flows.brains import Epoch, Evaluation, loss_curve, precision_recall
+from diffgram_flows.brains import DetectionEvaluation, Epoch, loss_curve, precision_recall
 
 CURVE = tuple(1 - index / 100 for index in range(101))
 
@@ -23,5 +23,9 @@ def test_loss_curve(tmp_path: Path, validation: float | None) -> None:
 
 @pytest.mark.parametrize("curve", [CURVE, ()], ids=["curve", "nothing to find"])
 def test_precision_recall(tmp_path: Path, curve: tuple[float, ...]) -> None:
-    evaluations = {"detector@1": Evaluation(0.3, 0.5, {}, curve, 3, 5)}
+    evaluations = {
+        "detector@1": DetectionEvaluation(
+            map=0.3, map50=0.5, per_class={}, precision_recall=curve, images=3, boxes=5, summary={}
+        )
+    }
     assert is_picture(precision_recall(evaluations, tmp_path / "plots" / "pr.png"))

@@ -27,7 +27,7 @@ def test_the_better_one_wins(
     verdict = judge(better, registry, samples)
     assert (verdict.promoted, verdict.champion) == (True, first.ref)
     assert verdict.champion_evaluation is not None
-    assert verdict.candidate_evaluation.map50 > verdict.champion_evaluation.map50
+    assert verdict.candidate_evaluation.value > verdict.champion_evaluation.value
     verdict = judge(worse, registry, samples)
     assert not verdict.promoted
     assert "not better than detector@2" in verdict.reason

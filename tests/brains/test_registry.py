@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from diffgram_flows.brains import BrainRecord, Epoch, Evaluation, Manifest, Registry, TrainingOptions
+from diffgram_flows.brains import BrainRecord, DetectionEvaluation, Epoch, Manifest, Registry, TrainingOptions
 from diffgram_flows.errors import BrainNotFound, BrainTampered, ConfigurationError, NoChampion
 from diffgram_flows.models import BrainRef, Failure, LabelMap
 
 
 def manifest() -> Manifest:
+    found = DetectionEvaluation(
+        map=0.25, map50=0.5, per_class={}, precision_recall=(1.0, 0.5), images=3, boxes=4, summary={}
+    )
     return Manifest(
         method="object_detection",
         created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -22,7 +25,7 @@ def manifest() -> Manifest:
         label_map=LabelMap(((70, "röd"), (40, "blue"))),
         options=TrainingOptions(steps=5),
         parent="detector@1",
-        metrics={"val": Evaluation(0.25, 0.5, {}, (1.0, 0.5), 3, 4)},
+        metrics={"val": found},
         score_threshold=0.4,
         history=(Epoch(5, 1.0, {"box": 0.4, "class": 0.2}, None, {"mAP50": 0.1}, 3.5),),
         skipped=(Failure("a.jpg", "corrupt"),),
