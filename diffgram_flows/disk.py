@@ -7,7 +7,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 PART = ".part-"
@@ -34,25 +35,40 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> bool:
 
     What a crash leaves behind begins with ``.part-`` and is removed by a later call.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path.parent)
-    part = Path(tempfile.mkdtemp(prefix=PART, dir=path.parent))
-    try:
-        part.chmod(0o755)
+    with hidden_folder(path.parent) as part:
         for name, content in files.items():
             with open(part / name, "wb") as file:
                 _write(file.fileno(), content)
-        sync(part)
-        try:
-            os.rename(part, path)
-        except OSError:
-            if path.is_dir():
-                return False
-            raise
-        sync(path.parent)
-        return True
+        return publish(part, path)
+
+
+@contextmanager
+def hidden_folder(parent: Path) -> Iterator[Path]:
+    """An empty folder in ``parent`` that nobody takes for a finished one; removed at the end unless published.
+
+    What a crash leaves behind begins with ``.part-`` and is removed by a later call.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
+    part = Path(tempfile.mkdtemp(prefix=PART, dir=parent))
+    try:
+        part.chmod(0o755)
+        yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def publish(part: Path, path: Path) -> bool:
+    """Give a hidden folder, whose files are on the disk, its name; ``False`` if a folder of that name is in place."""
+    sync(part)
+    try:
+        os.rename(part, path)
+    except OSError:
+        if path.is_dir():
+            return False
+        raise
+    sync(path.parent)
+    return True
 
 
 def sha256_of(path: Path) -> str:

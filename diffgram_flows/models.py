@@ -223,7 +223,8 @@ class Snapshot:
     samples: Sequence[Sample]
 
     def split(self, name: Split) -> tuple[Sample, ...]:
-        return tuple(sample for sample in self.samples if sample.split == name)
+        reading = getattr(self.samples, "split", None)  # from disk: nothing of the other splits is decoded
+        return tuple(reading(name) if reading else (sample for sample in self.samples if sample.split == name))
 
 
 @dataclass(frozen=True, slots=True)

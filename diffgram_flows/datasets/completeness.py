@@ -40,46 +40,65 @@ class ExportRecord:
         return f"{self.file_name} (id {self.file_id})"
 
 
-def check_complete(
-    expected: Collection[int],
-    records: Iterable[ExportRecord],
-    label_map: Mapping[int, str],
-    known_labels: Mapping[int, str],
-) -> None:
-    """Refuse an export that lacks something.
+class Completeness:
+    """Looks at an export record by record, and says at its end what it lacks.
 
     Args:
         expected: Ids of the files that must be in it.
-        records: What is in it.
-        label_map: The export's own label map: label file id to name.
-        known_labels: The labels of the schema: label file id to name.
-
-    Raises:
-        IncompleteExport: Files are missing, or images have no size.
-        LabelMapChanged: A box has a label that is not in the schema.
     """
-    found = {record.file_id: record for record in records}
-    missing = sorted(set(expected) - found.keys())
-    if missing:
-        raise IncompleteExport(
-            f"The export lacks {len(missing)} of {len(expected)} finished files: {_some(map(str, missing))}.",
-            cure="Start it again: the server calls an export complete even when files of it failed. "
-            "If the same files are missing again, open them in Diffgram.",
-        )
-    sizeless = [str(r) for r in found.values() if r.kind in PICTURES and (r.width <= 0 or r.height <= 0)]
-    if sizeless:
-        raise IncompleteExport(
-            f"The export gives no size in pixels for {len(sizeless)} images: {_some(sizeless)}.",
-            cure="Retry the import of these files: Diffgram has not finished processing them.",
-        )
-    for record in found.values():
+
+    def __init__(self, expected: Collection[int]) -> None:
+        self._expected = expected
+        self._seen: set[int] = set()
+        self._twice: list[str] = []
+        self._sizeless: list[str] = []
+        self._labelled: dict[int, tuple[str, str]] = {}
+
+    def look(self, record: ExportRecord) -> None:
+        """Take note of a record."""
+        if record.file_id in self._seen:
+            self._twice.append(str(record))
+        self._seen.add(record.file_id)
+        if record.kind in PICTURES and (record.width <= 0 or record.height <= 0):
+            self._sizeless.append(str(record))
         for annotation in record.drawing.annotations:
-            if annotation.label_file_id not in known_labels:
-                name = label_map.get(annotation.label_file_id, "unknown")
+            if annotation.label_file_id not in self._labelled:
+                self._labelled[annotation.label_file_id] = annotation.type, str(record)
+
+    def conclude(self, label_map: Mapping[int, str], known_labels: Mapping[int, str]) -> None:
+        """Refuse the export if it lacks something.
+
+        Args:
+            label_map: The export's own label map: label file id to name.
+            known_labels: The labels of the schema: label file id to name.
+
+        Raises:
+            IncompleteExport: Files are missing or there twice, or images have no size.
+            LabelMapChanged: An annotation has a label that is not in the schema.
+        """
+        missing = sorted(set(self._expected) - self._seen)
+        if missing:
+            raise IncompleteExport(
+                f"The export lacks {len(missing)} of {len(self._expected)} finished files: {_some(map(str, missing))}.",
+                cure="Start it again: the server calls an export complete even when files of it failed. "
+                "If the same files are missing again, open them in Diffgram.",
+            )
+        if self._twice:
+            raise IncompleteExport(
+                f"The export holds {len(self._twice)} files twice: {_some(self._twice)}.", cure="Start it again."
+            )
+        if self._sizeless:
+            raise IncompleteExport(
+                f"The export gives no size in pixels for {len(self._sizeless)} images: {_some(self._sizeless)}.",
+                cure="Retry the import of these files: Diffgram has not finished processing them.",
+            )
+        for label_file_id, (kind, record) in self._labelled.items():
+            if label_file_id not in known_labels:
+                name = label_map.get(label_file_id, "unknown")
                 raise LabelMapChanged(
-                    f"The file {record} has a {annotation.type} of label {name!r} (id {annotation.label_file_id}), "
+                    f"The file {record} has a {kind} of label {name!r} (id {label_file_id}), "
                     "which is not in the label schema.",
-                    cure=f"Give the {annotation.type} a label of the schema, or put the label back.",
+                    cure=f"Give the {kind} a label of the schema, or put the label back.",
                 )
 
 

@@ -161,9 +161,20 @@ class Objects(Settler, Recorder, Differ, Tracer):
         """Everything that was given up, with the reason."""
         return [Failure(row.object.uri, row.reason) for row in self.rows("failed", "refused")]
 
-    def by_file_id(self) -> dict[int, ObjectRow]:
-        """Imported objects by Diffgram's file id; what is gone from the bucket is here as long as its file is there."""
-        return {row.file_id: row for row in self.rows("imported", "gone") if row.file_id is not None}
+    def by_file_id(self, file_ids: Sequence[int] | None = None) -> dict[int, ObjectRow]:
+        """Imported objects by Diffgram's file id, all of them or those of ``file_ids``.
+
+        What is gone from the bucket is here as long as its file is there.
+        """
+        if file_ids is None:
+            return {row.file_id: row for row in self.rows("imported", "gone") if row.file_id is not None}
+        found: dict[int, ObjectRow] = {}
+        with self._reading() as connection:
+            for page in pages(_PAGE, file_ids):
+                query = self._select(objects, ("imported", "gone")).where(objects.c.file_id.in_(page))
+                for row in map(object_row, connection.execute(query)):
+                    found[row.file_id or 0] = row
+        return found
 
     def _select(self, column: sa.Column[Any] | sa.Table, states: Sequence[str]) -> sa.Select[Any]:
         query = sa.select(column).where(objects.c.target == self._target)

@@ -91,24 +91,24 @@ def _snapshot(order: Order, workdir: Path, client: DiffgramClient, ledger: Ledge
     tell(TrainingStatus("exporting"))
     job_ids = [order.job_id] if order.job_id is not None else _jobs(client)
     refresh_jobs(client, ledger, job_ids)
-    export = export_finished(
+    with export_finished(
         client,
         ledger,
         directory_id=order.directory_id,
         folder=workdir,
         schema_id=order.schema_id,
         progress=_telling(tell, "exporting", 0, 50),
-    )
-    snapshot, _ = make_snapshot(
-        export,
-        ledger,
-        ImageCache(workdir / "images"),
-        None,
-        client,
-        folder=workdir / "snapshots",
-        options=SnapshotOptions(order.validation_share, order.test_share),
-        progress=_telling(tell, "exporting", 50, 100),
-    )
+    ) as export:
+        snapshot, _ = make_snapshot(
+            export,
+            ledger,
+            ImageCache(workdir / "images"),
+            None,
+            client,
+            folder=workdir / "snapshots",
+            options=SnapshotOptions(order.validation_share, order.test_share),
+            progress=_telling(tell, "exporting", 50, 100),
+        )
     if not any(sample.boxes for sample in snapshot.split("test")):
         raise NotEnoughData(
             f"None of the {len(snapshot.samples)} finished images with a box is a test image, so nobody could say how "

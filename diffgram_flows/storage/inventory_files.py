@@ -8,7 +8,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote_plus
@@ -35,7 +34,7 @@ def read_rows(path: Path, key: str, manifest: Manifest, bucket: str) -> Iterator
         bucket: Root URI of the bucket that every row must be of.
 
     Raises:
-        ConfigurationError: The inventory lacks a field, is of another bucket, or pyarrow is not installed.
+        ConfigurationError: The inventory lacks a field or is of another bucket.
         StorageError: The file is broken.
     """
     name = bucket.rpartition("/")[2]
@@ -113,7 +112,6 @@ def _csv(path: Path, manifest: Manifest) -> Iterator[Mapping[str, Any]]:
 
 
 def _parquet(path: Path, manifest: Manifest) -> Iterator[Mapping[str, Any]]:
-    _need_pyarrow(manifest)
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
@@ -123,7 +121,6 @@ def _parquet(path: Path, manifest: Manifest) -> Iterator[Mapping[str, Any]]:
 
 
 def _orc(path: Path, manifest: Manifest) -> Iterator[Mapping[str, Any]]:
-    _need_pyarrow(manifest)
     from pyarrow import orc
 
     with path.open("rb") as source:
@@ -142,11 +139,3 @@ def _slices(batch: Any) -> Iterator[Any]:
 def _named(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     for row in rows:
         yield {columns[name]: value for name, value in row.items()}
-
-
-def _need_pyarrow(manifest: Manifest) -> None:
-    if find_spec("pyarrow") is None:
-        raise ConfigurationError(
-            f"{manifest.uri} is in the format {manifest.format}, which needs pyarrow.",
-            cure="pip install 'diffgram-flows[inventory]', or let the inventory be written as CSV.",
-        )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from prefect import task
 
-from diffgram_flows.datasets import SnapshotOptions, SnapshotReport, export_finished, make_snapshot
+from diffgram_flows.datasets import SnapshotOptions, SnapshotReport, export_finished, finished_files, make_snapshot
 from diffgram_flows.importing import refresh_tasks
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import Snapshot
@@ -23,7 +24,7 @@ class WorkState:
     """How far people have come.
 
     Attributes:
-        finished: Files of which every task is complete.
+        finished: Files of which every task is complete, or whose annotations were imported as the truth.
         open: Files that somebody still has to finish.
         exported: Finished files that the newest snapshot has looked at.
     """
@@ -43,7 +44,7 @@ def refresh_work(target: Target, job_id: int | None = None) -> WorkState:
 
 def work_state(ledger: Ledger) -> WorkState:
     """How far people have come, as last seen."""
-    finished = ledger.work.finished_files()
+    finished = finished_files(ledger)
     snapshots = ledger.history.snapshots()
     return WorkState(
         len(finished), len(ledger.work.tasked_files() - finished), snapshots[-1].finished if snapshots else 0
@@ -55,17 +56,21 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
     """Export what people finished, check that it is complete, and keep it as a snapshot."""
     workspace = open_workspace(parameters.target)
     options = parameters.exporting
-    with watched("Exporting", "exporting") as progress:
-        export = export_finished(
-            workspace.client,
-            workspace.ledger,
-            directory_id=workspace.directory_id,
-            folder=workspace.workdir,
-            schema_id=workspace.schema_id,
-            timeout=60 * options.timeout_minutes,
-            progress=progress,
-        )
-    with open_bucket_if_any(parameters.bucket) as store, watched("Fetching images", "fetching") as progress:
+    with ExitStack() as stack:
+        with watched("Exporting", "exporting") as progress:
+            export = stack.enter_context(
+                export_finished(
+                    workspace.client,
+                    workspace.ledger,
+                    directory_id=workspace.directory_id,
+                    folder=workspace.workdir,
+                    schema_id=workspace.schema_id,
+                    timeout=60 * options.timeout_minutes,
+                    progress=progress,
+                )
+            )
+        store = stack.enter_context(open_bucket_if_any(parameters.bucket))
+        progress = stack.enter_context(watched("Making the snapshot", "snapshotting"))
         snapshot, report = make_snapshot(
             export,
             workspace.ledger,
@@ -81,8 +86,9 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
 
 
 def _show(workspace: Workspace, snapshot: Snapshot, report: SnapshotReport) -> None:
-    rows = [{"label": name, "boxes": count} for name, count in report.per_label.items()]
-    table("snapshot", rows, f"Snapshot {snapshot.id}: {report.images} images")
+    rows = [{"label": name, "annotations": count} for name, count in report.per_label.items()]
+    whose = f"{report.human} by people, {report.confirmed} confirmed by people, {report.excluded} of machines left out"
+    table("snapshot", rows, f"Snapshot {snapshot.id}: {report.images} images; {whose}")
     failures("snapshot-failures", report.failures)
     shown = [(sample.path, sample.boxes) for sample in snapshot.samples[-_SHOWN:]]
     drawn = sheet(shown, snapshot.label_map, workspace.workdir / "reports" / f"snapshot-{snapshot.id}.jpg")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import pytest
 
-from diffgram_flows.datasets import ExportRecord, check_complete
+from diffgram_flows.datasets import Completeness, ExportRecord
 from diffgram_flows.datasets.instances import Drawing
 from diffgram_flows.errors import IncompleteExport, LabelMapChanged
 from diffgram_flows.models import Annotation, Box
@@ -14,6 +16,16 @@ def record(file_id: int, *boxes: Box, kind: str = "image", width: int = 320, hei
     return ExportRecord(
         file_id, f"{file_id}.jpg", kind, width, height, 0, Drawing(tuple(map(Annotation.of_box, boxes)), {})
     )
+
+
+def check_complete(
+    expected: Collection[int], records: Iterable[ExportRecord], label_map: dict[int, str], known: dict[int, str]
+) -> None:
+    """Look at all records, then conclude."""
+    complete = Completeness(expected)
+    for each in records:
+        complete.look(each)
+    complete.conclude(label_map, known)
 
 
 def test_a_complete_export_passes() -> None:
@@ -42,3 +54,8 @@ def test_a_label_outside_the_schema_is_named_with_its_file(label: int, name: str
     records = [record(1, Box(4, 0, 0, 9, 9)), record(2, Box(label, 0, 0, 9, 9))]
     with pytest.raises(LabelMapChanged, match=rf"2\.jpg \(id 2\) has a box of label '{name}' \(id {label}\)"):
         check_complete({1, 2}, records, NAMES, {4: "car"})
+
+
+def test_a_file_that_is_there_twice_is_named() -> None:
+    with pytest.raises(IncompleteExport, match=r"holds 1 files twice: 1\.jpg \(id 1\)"):
+        check_complete({1}, [record(1), record(1)], NAMES, NAMES)

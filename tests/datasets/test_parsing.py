@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
-from diffgram_flows.datasets.parsing import read_export
+from diffgram_flows.datasets import ExportRecord
+from diffgram_flows.datasets.parsing import ExportReader
 from diffgram_flows.errors import IncompleteExport
 from diffgram_flows.models import Box
 
@@ -38,11 +41,17 @@ def stream(export: Any) -> io.BytesIO:
     return io.BytesIO(json.dumps(export).encode())
 
 
-def test_files_come_in_order_of_id_with_the_label_map() -> None:
+def read_export(file: IO[bytes], wanted: Collection[int]) -> tuple[tuple[ExportRecord, ...], dict[int, str]]:
+    """All that a reader gives."""
+    reader = ExportReader(file, wanted)
+    return tuple(reader), reader.label_map
+
+
+def test_files_come_in_the_order_of_the_export_with_the_label_map() -> None:
     records, label_map = read_export(stream(EXPORT), {7, 40, 50})
-    assert [record.file_id for record in records] == [7, 40, 50]
+    assert [record.file_id for record in records] == [40, 50, 7]
     assert label_map == {2: "person", 4: "car"}
-    first = records[0]
+    first = records[2]
     assert (first.file_name, first.kind, first.width, first.height, first.rotation) == (
         "job_7.jpg",
         "image",
@@ -54,8 +63,41 @@ def test_files_come_in_order_of_id_with_the_label_map() -> None:
 
 
 def test_what_is_not_wanted_is_left_out() -> None:
-    records, _ = read_export(stream(EXPORT), {50, 99})
-    assert [record.file_id for record in records] == [50]
+    reader = ExportReader(stream(EXPORT), {50, 99})
+    assert [record.file_id for record in reader] == [50]
+    assert reader.unwanted == 2
+
+
+def test_attribute_groups_are_kept_with_their_options() -> None:
+    options = [{"id": 2, "name": "no", "archived": False}, {"id": 3, "name": "old", "archived": True}]
+    group = {"id": 1, "name": "occluded", "prompt": "Is it?", "kind": "select", "attribute_template_list": options}
+    reader = ExportReader(
+        stream(EXPORT | {"attribute_groups_reference": [group | {"label_file_list": [{"id": 4}]}]}), []
+    )
+    assert list(reader) == []
+    kept = {"id": 1, "name": "occluded", "prompt": "Is it?", "kind": "select", "options": [{"id": 2, "name": "no"}]}
+    assert reader.attribute_groups == (kept,)
+
+
+def test_one_file_of_the_export_is_read_at_a_time() -> None:
+    files = stream(EXPORT)
+    assert next(iter(ExportReader(files, {40}))).file_id == 40
+
+
+def test_a_recorded_export_is_read() -> None:
+    recorded = Path(__file__).parents[1] / "contract" / "recordings" / "sample_export.json"
+    with recorded.open("rb") as file:
+        wanted = {int(key) for key in json.load(file) if key.isdecimal()}
+        file.seek(0)
+        reader = ExportReader(file, wanted)
+        records = list(reader)
+    assert {record.file_id for record in records} == wanted
+    assert [record.file_id for record in records] != sorted(wanted)
+    assert [(group["name"], len(group["options"])) for group in reader.attribute_groups] == [
+        ("occluded", 3),
+        ("plate", 0),
+    ]
+    assert any(annotation.attributes for record in records for annotation in record.drawing.annotations)
 
 
 def test_an_export_cut_anywhere_is_noticed() -> None:

@@ -77,7 +77,7 @@ def test_growth_moves_no_image_to_another_split(shelf: Shelf) -> None:
     assert {s.uri: s.split for s in before.samples}.items() <= {s.uri: s.split for s in after.samples}.items()
     assert all(statistics.images > 0 for statistics in report.splits.values())
     assert len(shelf.store.reads) == 50
-    assert json.loads((after.folder / "manifest.json").read_text())["parent"] == before.id
+    assert json.loads((after.folder / "manifest.json").read_text())["parents"]["snapshot"] == before.id
 
 
 def test_a_new_version_of_an_object_stays_in_its_split(shelf: Shelf) -> None:
@@ -130,10 +130,11 @@ def test_an_upright_image_is_measured_upright(shelf: Shelf) -> None:
 
 
 def test_what_is_no_box_is_counted(shelf: Shelf) -> None:
-    shelf.finish("a.jpg", CAR, Box(4, 50, 40, 90, 90), Box(4, 64, 0, 70, 9), skipped={"type line": 2})
-    shelf.finish("b.jpg", CAR, skipped={"type line": 1, "type tag": 1})
+    cuboid, curve = {"type": "cuboid", "label_file_id": 4}, {"type": "curve", "label_file_id": 4}
+    shelf.finish("a.jpg", CAR, Box(4, 50, 40, 90, 90), Box(4, 64, 0, 70, 9), instances=[cuboid, cuboid])
+    shelf.finish("b.jpg", CAR, instances=[cuboid, curve])
     snapshot, report = shelf.snapshot()
-    assert report.skipped == {"outside the image": 1, "type line": 3, "type tag": 1}
+    assert report.skipped == {"outside the image": 1, "type cuboid": 3, "type curve": 1}
     assert report.clipped == 1
     assert snapshot.samples[0].boxes == (CAR, Box(4, 50, 40, 64, 48))
 
@@ -162,7 +163,7 @@ def test_no_usable_image_is_not_enough(shelf: Shelf) -> None:
     with pytest.raises(NotEnoughData, match=r"None of the 1 finished files.*text-.*not an image"):
         shelf.snapshot()
     assert shelf.ledger.history.label_map() == LabelMap()
-    assert not shelf.snapshots.exists()
+    assert not list(shelf.snapshots.iterdir())
 
 
 def test_the_label_map_only_grows(shelf: Shelf) -> None:
@@ -180,7 +181,7 @@ def test_a_label_that_is_gone_stops_before_anything_is_fetched(shelf: Shelf) -> 
     shelf.finish("a.jpg", PERSON)
     shelf.snapshot()
     shelf.labels = {4: "car"}
-    shelf.records.clear()
+    shelf.entries.clear()
     shelf.finish("b.jpg", CAR)
     with pytest.raises(LabelMapChanged, match=r"- person \(id 7\)"):
         shelf.snapshot()
@@ -229,9 +230,9 @@ def test_a_crash_before_the_ledger_knows_is_made_good(shelf: Shelf) -> None:
 def test_an_altered_snapshot_is_not_taken_for_the_same(shelf: Shelf) -> None:
     shelf.finish("a.jpg", CAR)
     snapshot, _ = shelf.snapshot()
-    path = snapshot.folder / "annotations.jsonl"
-    path.write_bytes(path.read_bytes().replace(b"[4, 5,", b"[4, 4,"))
-    with pytest.raises(DatasetError, match=r"annotations\.jsonl was altered"):
+    path = snapshot.folder / "instances.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(DatasetError, match=r"instances\.parquet was altered"):
         shelf.snapshot()
 
 
@@ -239,8 +240,11 @@ def test_the_manifest_tells_where_it_came_from(shelf: Shelf) -> None:
     shelf.finish("a.jpg", CAR)
     snapshot, report = shelf.snapshot(export_id=17)
     facts = json.loads((snapshot.folder / "manifest.json").read_text())
-    assert (facts["export_id"], facts["parent"], facts["id"]) == (17, None, snapshot.id)
+    position = shelf.ledger.position()
+    assert position > 0
+    assert facts["parents"] == {"export": 17, "ledger_position": position, "snapshot": None}
+    assert facts["id"] == snapshot.id
     assert facts["label_map_digest"] == snapshot.label_map.digest
-    assert facts["total"] == {"images": 1, "empty": 0, "boxes": 1, "per_label": {"car": 1}}
+    assert facts["total"] == {"images": 1, "empty": 0, "boxes": 1, "per_label": {"car": 1}, "per_type": {"box": 1}}
     assert {name: SplitStatistics(**counts) for name, counts in facts["splits"].items()} == report.splits
     assert facts["options"] == {"val": 0.1, "test": 0.2, "group_pattern": None}

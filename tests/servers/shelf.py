@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,20 @@ import pytest
 from PIL import Image
 
 from diffgram_flows.datasets import (
-    ExportRecord,
     FinishedExport,
     ImageCache,
     SnapshotOptions,
     SnapshotReport,
     make_snapshot,
 )
-from diffgram_flows.datasets.instances import Drawing
+from diffgram_flows.datasets.exporting import all_human
 from diffgram_flows.diffgram import DiffgramClient
 from diffgram_flows.importing import file_name
 from diffgram_flows.ledger import Ledger, ObjectRow
-from diffgram_flows.models import Annotation, Box, Snapshot, StoredObject
+from diffgram_flows.models import Box, Snapshot, StoredObject
 from diffgram_flows.storage import READ_LIMIT
 from diffgram_flows.storage.file import FileStore
+from diffgram_flows.storage.folders import Folder
 
 SIZE = (64, 48)
 
@@ -50,7 +52,7 @@ class Shelf:
     folder: Path
     workdir: Path
     labels: dict[int, str] = field(default_factory=lambda: {4: "car", 7: "person"})
-    records: dict[str, ExportRecord] = field(default_factory=dict)
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def cache(self) -> ImageCache:
@@ -75,51 +77,64 @@ class Shelf:
             self.ledger.objects.imported(new.id, file_id=100 + new.id, input_id=new.id)
         return next(row for row in self.ledger.objects.rows() if row.file_name == file_name(stored))
 
-    def finish(self, key: str, *boxes: Box, skipped: Mapping[str, int] | None = None, **record: Any) -> ExportRecord:
-        """Draw, import and finish an image; keyword arguments change what the export says of it."""
+    def finish(self, key: str, *boxes: Box, instances: Iterable[Mapping[str, Any]] = (), **facts: Any) -> ObjectRow:
+        """Draw, import and finish an image; keyword arguments change what the export says of it.
+
+        Args:
+            key: The image's key in the bucket.
+            boxes: What people drew.
+            instances: What else the export holds for it, as the server writes it.
+            facts: ``kind``, ``width``, ``height``, ``rotation``.
+        """
         if not (self.folder / key).exists():
             self.draw(key)
         row = self.row(key)
-        assert row.file_id is not None
-        facts: dict[str, Any] = {
-            "file_name": row.file_name,
-            "kind": "image",
-            "width": SIZE[0],
-            "height": SIZE[1],
-            "rotation": 0,
-            "drawing": Drawing(_drawn(boxes), skipped or {}),
-        }
-        self.records[key] = ExportRecord(row.file_id, **(facts | record))
-        return self.records[key]
+        file = {"id": row.file_id, "original_filename": row.file_name, "type": facts.get("kind", "image")}
+        image = {"width": facts.get("width", SIZE[0]), "height": facts.get("height", SIZE[1])}
+        image |= {"rotation_degrees": facts.get("rotation", 0), "image_signed_url": "http://storage/x?Signature=5ec7e7"}
+        drawn = [*map(instance, boxes), *instances]
+        self.entries[key] = {"file": file, "image": image, "instance_list": drawn}
+        return row
 
     def finish_many(self, keys: Iterable[str], *boxes: Box) -> None:
         for key in keys:
             self.finish(key, *boxes)
 
-    def export(self, export_id: int = 1) -> FinishedExport:
-        records = sorted(self.records.values(), key=lambda record: record.file_id)
-        return FinishedExport(export_id, tuple(records), self.labels)
+    def export(self, export_id: int = 1, **changes: Any) -> FinishedExport:
+        """What is finished, as the server writes it: keys sorted as texts. Keyword arguments change the export."""
+        entries = {str(entry["file"]["id"]): entry for entry in self.entries.values()}
+        content: dict[str, Any] = {key: entries[key] for key in sorted(entries)}
+        content |= {"attribute_groups_reference": [], "label_map": {str(i): name for i, name in self.labels.items()}}
+        data = json.dumps(content).encode()
+        facts = FinishedExport(export_id, lambda: io.BytesIO(data), set(map(int, entries)), self.labels, all_human)
+        return replace(facts, **changes)
 
     def snapshot(
-        self, options: SnapshotOptions | None = None, *, export_id: int = 1
+        self,
+        options: SnapshotOptions | None = None,
+        *,
+        export_id: int = 1,
+        export: FinishedExport | None = None,
+        shared: Folder | None = None,
     ) -> tuple[Snapshot, SnapshotReport]:
         """A snapshot of what is finished; the Diffgram server behind it does not exist."""
         with DiffgramClient("http://127.0.0.1:9", "nobody", "id", "secret", timeout=1, retries=0) as client:
             return make_snapshot(
-                self.export(export_id),
+                export or self.export(export_id),
                 self.ledger,
                 self.cache,
                 self.store,
                 client,
                 folder=self.snapshots,
                 options=options,
+                shared=shared,
             )
 
 
-def _drawn(boxes: Iterable[Box]) -> tuple[Annotation, ...]:
-    """The boxes as an export's reader gives them: in order."""
-    drawn = map(Annotation.of_box, boxes)
-    return tuple(sorted(drawn, key=lambda annotation: (annotation.label_file_id, annotation.points)))
+def instance(box: Box) -> dict[str, Any]:
+    """A box as an export has it."""
+    corners = {"x_min": box.x_min, "y_min": box.y_min, "x_max": box.x_max, "y_max": box.y_max}
+    return {"type": "box", "label_file_id": box.label_file_id, "attribute_groups": None, **corners}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,29 +73,26 @@ class Studio:
             Annotator(keys.url, keys.email, keys.password, truth).annotate(job_id)
         refresh_tasks(bench.client, bench.ledger)
 
-    def export(self, **options: Any) -> FinishedExport:
+    def export(self, **options: Any) -> AbstractContextManager[FinishedExport]:
         defaults: dict[str, Any] = {"schema_id": self.schema_id, "folder": self.workdir, "poll": 0.02, "timeout": 20}
         bench = self.bench
         return export_finished(bench.client, bench.ledger, directory_id=bench.directory_id, **(defaults | options))
 
     def snapshot(
-        self,
-        export: FinishedExport | None = None,
-        *,
-        store: ObjectStore | None = None,
-        options: SnapshotOptions | None = None,
+        self, *, store: ObjectStore | None = None, options: SnapshotOptions | None = None, **export: Any
     ) -> tuple[Snapshot, SnapshotReport]:
         """A snapshot of what is finished now, with images from ``store``, else from the bench's."""
         bench = self.bench
-        return make_snapshot(
-            export or self.export(),
-            bench.ledger,
-            self.cache,
-            store or bench.store,
-            bench.client,
-            folder=self.snapshots,
-            options=options,
-        )
+        with self.export(**export) as finished:
+            return make_snapshot(
+                finished,
+                bench.ledger,
+                self.cache,
+                store or bench.store,
+                bench.client,
+                folder=self.snapshots,
+                options=options,
+            )
 
 
 def box(label: str, x_min: int = 4, y_min: int = 6, x_max: int = 30, y_max: int = 40) -> TrueBox:

@@ -186,13 +186,6 @@ def test_a_field_that_is_missing_is_asked_for(tmp_path: Path) -> None:
         listed(tmp_path)
 
 
-def test_pyarrow_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffgram_flows.storage.inventory_files.find_spec", lambda name: None)
-    amazon(tmp_path, [rows()], write_parquet)
-    with pytest.raises(ConfigurationError, match=r"diffgram-flows\[inventory\]"):
-        listed(tmp_path)
-
-
 def test_sorts_more_than_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sorting, "RUN", 70)
     monkeypatch.setattr(sorting, "STEP", 10)

@@ -1,0 +1,52 @@
+"""How a snapshot is made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from diffgram_flows.datasets.splits import split_of
+from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.models import Split
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOptions:
+    """How a snapshot is made.
+
+    Attributes:
+        val, test: Shares of the validation and the test split; see :func:`split_of`.
+        group_pattern: A regular expression searched in every key; images with the same match (its first group, if it
+            has one) belong to the same split: ``^(.*)/`` keeps folders together. Keys without a match stand alone.
+        threads: How many images are fetched at the same time.
+    """
+
+    val: float = 0.1
+    test: float = 0.2
+    group_pattern: str | None = None
+    threads: int = 8
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.group_pattern or "")
+        except re.error as error:
+            raise ConfigurationError(
+                f"The group pattern {self.group_pattern!r} is no regular expression: {error}.",
+                cure="Write it like '^(.*)/' for one group a folder, or leave it out.",
+            ) from error
+        self.split("")  # shares that do not add up are refused here, not after the download
+
+    def group(self, key: str) -> str | None:
+        """The group of the image with this key, ``None`` if it stands alone."""
+        match = re.search(self.group_pattern, key) if self.group_pattern is not None else None
+        return match[match.re.groups and 1] if match else None
+
+    def split(self, key: str) -> Split:
+        """The split of the image with this key."""
+        return split_of(key, val=self.val, test=self.test, group=self.group(key))
+
+    @property
+    def of_splits(self) -> dict[str, Any]:
+        """What decides the splits; equal options give every image the same split."""
+        return {name: value for name, value in asdict(self).items() if name != "threads"}
