@@ -5,10 +5,17 @@ which the uncertainty of a comparison is computed.
 """
 
 from diffgram_flows.brains.evaluation.base import ClassResult, Evaluation, Evidence, pictures_of, sample_key
+from diffgram_flows.brains.evaluation.bootstrap import REPLICATES, Interval, difference
 from diffgram_flows.brains.evaluation.calibration import Bin, Calibration, calibrate
+from diffgram_flows.brains.evaluation.classification import (
+    ClassificationEvaluation,
+    TagScore,
+    evaluate_classification,
+)
 from diffgram_flows.brains.evaluation.coco import RECALLS, CocoScores, coco_scores
 from diffgram_flows.brains.evaluation.confusion import NOTHING, Confusion, Inspection
 from diffgram_flows.brains.evaluation.detection import ClassScore, DetectionEvaluation, evaluate
+from diffgram_flows.brains.evaluation.segmentation import AreaScore, SegmentationEvaluation, evaluate_segmentation
 
 __all__ = [
     "NOTHING",
@@ -28,4 +35,13 @@ __all__ = [
     "evaluate",
     "pictures_of",
     "sample_key",
+    "REPLICATES",
+    "Interval",
+    "difference",
+    "ClassificationEvaluation",
+    "TagScore",
+    "evaluate_classification",
+    "AreaScore",
+    "SegmentationEvaluation",
+    "evaluate_segmentation",
 ]
