@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from diffgram_flows.sandbox.settings import ExportFault, SandboxSettings
+from diffgram_flows.sandbox.settings import SandboxSettings
 
 if TYPE_CHECKING:
     from diffgram_flows.sandbox.bootstrap import Keys
 
-__all__ = ["ExportFault", "app", "serve"]
+__all__ = ["app", "serve"]
 
 app = App(name="sandbox", help="A stand-in for Diffgram on this machine, with a web page to look into it.")
 console = Console(markup=False, highlight=False, soft_wrap=True)
@@ -83,4 +83,7 @@ def _troubles(settings: SandboxSettings) -> str:
         "requests meet a fault": settings.fault_rate,
         "imports lose their worker": settings.worker_death_rate,
     }
-    return "".join(f"{rate:.1%} of all {what} (seed {settings.seed}).\n" for what, rate in wanted.items() if rate)
+    lines = [f"{rate:.1%} of all {what} (seed {settings.seed}).\n" for what, rate in wanted.items() if rate]
+    if settings.export_fault != "none":
+        lines.append(f"Exports go wrong: {settings.export_fault}.\n")
+    return "".join(lines)

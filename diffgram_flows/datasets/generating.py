@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -28,11 +29,13 @@ class GeneratedExport:
         export_id: Diffgram's id of the export.
         files: How many files it has, as the server says; ``None`` where it does not say.
         size: Bytes of the JSON.
+        begun: When it was begun, by the server's clock and without fractions of a second; ``None`` where it is unknown.
     """
 
     export_id: int
     files: int | None
     size: int
+    begun: datetime | None
     _descriptor: int = field(repr=False)
 
     def open(self) -> IO[bytes]:
@@ -71,16 +74,16 @@ def generate_export(
         UnexpectedReply: The store refuses even fresh links.
         DatasetError: The folder has no room for it.
     """
-    export_id = client.start_export(directory_id=directory_id).id
-    row = _finished(client, export_id, timeout, poll, progress)
+    started = client.start_export(directory_id=directory_id)
+    row = _finished(client, started.id, timeout, poll, progress)
     _check_count(row, expected)
     with _private_file(folder) as file:
         try:
-            size = client.save_export(export_id, file)
+            size = client.save_export(row.id, file)
             file.flush()
         except OSError as error:
             raise _no_room(folder, error) from error
-        yield GeneratedExport(export_id, row.file_count, size, file.fileno())
+        yield GeneratedExport(row.id, row.file_count, size, started.created, file.fileno())
 
 
 def _private_file(folder: Path) -> IO[bytes]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from diffgram_flows.sandbox.annotator import Annotator
 from diffgram_flows.sandbox.comparison import AnnotationTally
+from diffgram_flows.sandbox.export_faults import ExportFault
 from diffgram_flows.sandbox.process import SandboxProcess
-from diffgram_flows.sandbox.settings import ExportFault, SandboxSettings
+from diffgram_flows.sandbox.settings import SandboxSettings
 from diffgram_flows.sandbox.truth import CocoTruth, TrueBox, Truth
 
 __all__ = [

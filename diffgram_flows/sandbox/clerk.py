@@ -11,6 +11,7 @@ import time
 import orjson
 
 from diffgram_flows.sandbox.database import Database
+from diffgram_flows.sandbox.export_faults import counted, fault_of, spoiled
 from diffgram_flows.sandbox.media import Links, MediaStore
 from diffgram_flows.sandbox.settings import SandboxSettings
 from diffgram_flows.sandbox.store import exports, jobs
@@ -46,24 +47,24 @@ class Clerk:
 
     def export_now(self, row: sqlite3.Row) -> None:
         """Make an export and write its JSON, then call it complete."""
+        fault = fault_of(self._settings.export_fault, row["id"])
         links = Links(self._media, row["base_url"], self._settings.url_lifetime)
         with self._database.read() as cx:
             found = exports.found_files(cx, row)
         self._advance(row, len(found), 0)
         with self._database.read() as cx:
-            counted = dict(row) | {"file_list_length": len(found)}
-            kept = found[:-1] if self._settings.export_fault == "missing_file" else found
-            content = exports.content(cx, counted, kept, links)
+            described = dict(row) | {"file_list_length": counted(len(found), fault)}
+            content = spoiled(exports.content(cx, described, found, links), fault)
         self._advance(row, len(found), max(0, len(found) - 1))  # the last file is done when all of it is written
         data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        if self._settings.export_fault == "truncated":
+        if fault == "truncated":
             data = data[: len(data) // 2]
         path = self._media.export_path(row["id"])
         partial = path.with_suffix(f".{threading.get_ident()}")
         partial.write_bytes(data)
         os.replace(partial, path)
         with self._database.write() as cx:
-            exports.finish(cx, row["id"], len(found))
+            exports.finish(cx, row["id"], counted(len(found), fault))
 
     def _advance(self, row: sqlite3.Row, count: int, done: int) -> None:
         with self._database.write() as cx:
@@ -88,6 +89,10 @@ class Clerk:
             with self._database.write() as cx:
                 jobs.make_tasks(cx, event)
         if export is not None and export["due"] <= now:
-            self.export_now(export)
+            if fault_of(self._settings.export_fault, export["id"]) == "slow":
+                with self._database.write() as cx:
+                    exports.forget(cx, export["id"])
+            else:
+                self.export_now(export)
         dues: list[float] = [row["due"] for row in (event, export) if row is not None]
         return min([PAUSE, *(max(0.0, due - now) for due in dues)])

@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from diffgram_flows.sandbox.auth import Caller, Reader, Writer
 from diffgram_flows.sandbox.core import Body, Sandbox, Server
+from diffgram_flows.sandbox.export_faults import fault_of
+from diffgram_flows.sandbox.faults import SERVER_ERROR
 from diffgram_flows.sandbox.replies import JsonReply, fault, log, one_of, refused
 from diffgram_flows.sandbox.store import directories, exports, jobs
 
@@ -48,7 +50,9 @@ def to_file(request: Request, caller: Writer, body: Body, server: Server) -> Res
 def status(caller: Reader, export_id: int, server: Server) -> Response:
     """How far an export is."""
     with server.database.read() as cx:
-        return JsonReply({"export": exports.reply(cx, _get(cx, caller, export_id)), "success": True})
+        reply = {"export": exports.reply(cx, _get(cx, caller, export_id)), "success": True}
+    _stumble(server, export_id, "status_500")
+    return JsonReply(reply)
 
 
 @router.post(f"{EXPORT}/link")
@@ -60,6 +64,7 @@ def link(caller: Reader, body: Body, server: Server) -> Response:
         row = _get(cx, caller, body.get("id"))
         if row["status"] != "complete":
             return JsonReply({**log(NOT_READY, success=False), "export": exports.reply(cx, row)}, 400)
+    _stumble(server, row["id"], "link_500")
     if file_format == "YAML":
         return JsonReply(None)  # never produced
     return _delivered(server, caller, row["id"], body.get("return_type"))
@@ -110,11 +115,19 @@ def _get(cx: sqlite3.Connection, caller: Caller, export_id: object) -> sqlite3.R
     return row
 
 
+def _stumble(server: Sandbox, export_id: int, where: str) -> None:
+    """Fail where the settings say that this export does."""
+    if fault_of(server.settings.export_fault, export_id) == where:
+        raise fault(500, SERVER_ERROR)
+
+
 def _delivered(server: Sandbox, caller: Caller, export_id: int, return_type: object) -> Response:
     if return_type == "url":
         with server.database.read() as cx:
             row = _get(cx, caller, export_id)
             blob = exports.blob(cx, row)
-        return JsonReply(server.media.link(row["base_url"], blob, time.time() + LINK_LIFETIME))
+        expired = fault_of(server.settings.export_fault, export_id) == "expired_link"
+        lifetime = -1 if expired else LINK_LIFETIME
+        return JsonReply(server.media.link(row["base_url"], blob, time.time() + lifetime))
     data = server.media.export_path(export_id).read_bytes()
     return Response(data, media_type="application/json")

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import FileResponse, Response
 
 from diffgram_flows.sandbox.core import Sandbox, Server
+from diffgram_flows.sandbox.export_faults import fault_of
 from diffgram_flows.sandbox.media import BUCKET
 from diffgram_flows.sandbox.replies import JsonReply
 
@@ -27,6 +28,9 @@ def blob_get(blob: str, server: Server, Expires: str = "", Signature: str = "") 
     """The bytes behind a signed link, for as long as it is valid."""
     if not server.media.is_valid(blob, Expires, Signature):
         return Response("<Error><Code>AccessDenied</Code></Error>", 403, media_type="application/xml")
+    export = EXPORT.fullmatch(blob)
+    if export and fault_of(server.settings.export_fault, int(export[1])) == "download_500":
+        return Response("<Error><Code>InternalError</Code></Error>", 500, media_type="application/xml")
     path, content_type = _found(server, blob)
     if not path.is_file():
         return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")

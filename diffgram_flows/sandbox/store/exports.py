@@ -67,6 +67,11 @@ def next_due(cx: sqlite3.Connection) -> sqlite3.Row | None:
     return row
 
 
+def forget(cx: sqlite3.Connection, export_id: int) -> None:
+    """Leave an export in status init for ever."""
+    cx.execute("UPDATE export SET due = NULL WHERE id = ?", (export_id,))
+
+
 def found_files(cx: sqlite3.Connection, row: sqlite3.Row) -> list[sqlite3.Row]:
     """The files that belong into an export.
 
