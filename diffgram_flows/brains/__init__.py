@@ -19,12 +19,13 @@ from diffgram_flows.brains.evaluation import (
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.plots import loss_curve, precision_recall
-from diffgram_flows.brains.prediction import Brain
+from diffgram_flows.brains.prediction import Brain, predict_many
 from diffgram_flows.brains.promotion import Verdict, judge
 from diffgram_flows.brains.records import BrainRecord, Epoch, Manifest
 from diffgram_flows.brains.registry import Registry
 from diffgram_flows.brains.results import read_predictions, write_predictions
 from diffgram_flows.brains.thresholds import best_threshold
+from diffgram_flows.brains.tiling import Tiling
 from diffgram_flows.brains.training import train_brain
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Promotion",
     "Registry",
     "Trained",
+    "Tiling",
     "TrainingOptions",
     "Verdict",
     "before_after",
@@ -55,6 +57,7 @@ __all__ = [
     "loss_curve",
     "pictures_of",
     "precision_recall",
+    "predict_many",
     "sample_key",
     "read_predictions",
     "train_brain",

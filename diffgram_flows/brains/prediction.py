@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 
 from diffgram_flows.brains.methods import Model, find_method
 from diffgram_flows.brains.records import BrainRecord
+from diffgram_flows.brains.tiling import TileOption, Tiling
 from diffgram_flows.models import Box, Picture, Prediction, Progress, no_progress
 
 _KEPT_BRAINS = 4
@@ -22,7 +23,7 @@ class Brain:
 
     def __init__(self, record: BrainRecord, model: Model) -> None:
         self.record = record
-        self._model = model
+        self.model = model
 
     @classmethod
     def load(cls, record: BrainRecord) -> Brain:
@@ -48,9 +49,12 @@ class Brain:
         *,
         score_threshold: float | None = None,
         batch_size: int = 16,
+        tile: TileOption | Tiling = "never",
         progress: Progress = no_progress,
     ) -> Iterator[Prediction]:
         """Predict images of any mix of sizes and types, holding only a few of them in memory.
+
+        May be called from several threads at once. A single picture is looked at without delay, in this thread.
 
         Args:
             pictures: The images; read as the predictions are asked for, in the thread that asks.
@@ -58,18 +62,57 @@ class Brain:
                 (:func:`distinct`); ``None`` is the threshold that saves people most edits, and 0 is for
                 :func:`~diffgram_flows.brains.evaluation.evaluate`: everything that the brain sees.
             batch_size: Images that go through the network together.
+            tile: Whether images much larger than the network's input are looked at in overlapping tiles as well:
+                ``never``, ``auto``, the overlap as a share of a tile, or a :class:`Tiling`. Finds what is small in a
+                large image, and takes as much longer as there are tiles.
             progress: Told after every image; its total is 0 where ``pictures`` has no length.
 
         Yields:
             One prediction a picture, in the order of the pictures. A file that is missing, damaged, too large or no
             image gives one with an ``error``, and does not stop the others.
         """
-        threshold = self.record.manifest.score_threshold if score_threshold is None else score_threshold
-        total = len(pictures) if isinstance(pictures, Sized) else 0
-        predictions = self._model.predict(pictures, score_threshold=threshold, batch_size=batch_size)
-        for done, prediction in enumerate(predictions, start=1):
-            yield distinct(prediction) if threshold > 0 else prediction
-            progress(done, total)
+        asked = predict_many(
+            [self], pictures, score_threshold=score_threshold, batch_size=batch_size, tile=tile, progress=progress
+        )
+        return (prediction for (prediction,) in asked)
+
+    def threshold(self, wanted: float | None) -> float:
+        """The score threshold that is meant: the one that saves people most edits, unless another one is wanted."""
+        return self.record.manifest.score_threshold if wanted is None else wanted
+
+
+def predict_many(
+    brains: Sequence[Brain],
+    pictures: Iterable[Picture],
+    *,
+    score_threshold: float | None = None,
+    batch_size: int = 16,
+    tile: TileOption | Tiling = "never",
+    progress: Progress = no_progress,
+) -> Iterator[tuple[Prediction, ...]]:
+    """What each of several brains sees in each picture, which is read and decoded once for all of them.
+
+    Args and errors as of :meth:`Brain.predict`.
+
+    Yields:
+        One prediction a brain for each picture, in the order of the brains.
+    """
+    from diffgram_flows.brains.tensorflow.looking import look
+
+    thresholds = [brain.threshold(score_threshold) for brain in brains]
+    total = len(pictures) if isinstance(pictures, Sized) else 0
+    seen = look(
+        [brain.model for brain in brains],
+        pictures,
+        score_thresholds=thresholds,
+        batch_size=batch_size,
+        tiling=tile if isinstance(tile, Tiling) else Tiling.of(tile),
+    )
+    for done, predictions in enumerate(seen, start=1):
+        yield tuple(
+            distinct(found) if least > 0 else found for found, least in zip(predictions, thresholds, strict=True)
+        )
+        progress(done, total)
 
 
 def distinct(prediction: Prediction) -> Prediction:

@@ -11,7 +11,7 @@ from diffgram_flows.brains.checkpoints import checkpoints_of, order_key
 from diffgram_flows.brains.evaluation import Evaluation, pictures_of
 from diffgram_flows.brains.methods import Method, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
-from diffgram_flows.brains.prediction import distinct
+from diffgram_flows.brains.prediction import Brain, distinct
 from diffgram_flows.brains.records import BrainRecord, Manifest, package_versions
 from diffgram_flows.brains.registry import Registry
 from diffgram_flows.errors import LabelMapChanged, NotEnoughData
@@ -122,10 +122,10 @@ def _manifest(
 
 def _judged(method: Method, record: BrainRecord, snapshot: Snapshot) -> tuple[dict[str, Evaluation], float]:
     """Evaluations of the splits that were not learned from, and the best score threshold."""
-    model = method.load(record)
+    brain = Brain(record, method.load(record))
 
     def predictions(samples: tuple[Sample, ...]) -> list[Prediction]:
-        return list(model.predict(pictures_of(samples), score_threshold=0.0, batch_size=_BATCH_SIZE))
+        return list(brain.predict(pictures_of(samples), score_threshold=0.0, batch_size=_BATCH_SIZE))
 
     splits: tuple[Split, ...] = ("val", "test")
     seen = {split: predictions(snapshot.split(split)) for split in splits if snapshot.split(split)}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from diffgram_flows.brains.evaluation import Evaluation
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.records import BrainRecord, Epoch
-from diffgram_flows.models import Failure, LabelMap, Picture, Prediction, Progress, Sample, Snapshot
+from diffgram_flows.models import Annotation, Box, Failure, LabelMap, Prediction, Progress, Sample, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,37 @@ class Trained:
     skipped: tuple[Failure, ...]
 
 
-class Model(Protocol):
-    """A loaded brain."""
+class Answer(NamedTuple):
+    """What a model sees in one image or tile, in pixels of it: see :class:`~diffgram_flows.models.Prediction`."""
 
-    def predict(self, pictures: Iterable[Picture], *, score_threshold: float, batch_size: int) -> Iterator[Prediction]:
-        """One prediction a picture, in their order, best box first; a bad picture gives one with an error."""
+    boxes: tuple[Box, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+
+
+class Model(Protocol):
+    """A loaded brain: it looks at squares of pixels, and is asked from several threads at once.
+
+    Attributes:
+        size: Side in pixels of the squares; ``None`` looks at images of any shape, one shape at a time.
+        tileable: Whether a large image may be shown to it piece by piece, and its boxes put together.
+    """
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def tileable(self) -> bool: ...
+
+    def answer(
+        self, images: NDArray[np.uint8], sizes: Sequence[tuple[int, int]], score_threshold: float
+    ) -> Sequence[Answer]:
+        """What is in each image, best first.
+
+        Args:
+            images: ``[B, size, size, 3]`` RGB: upright images, stretched.
+            sizes: Width and height of each before it was stretched: what the answer's pixels are.
+            score_threshold: What is less sure is left out.
+        """
         ...
 
 
