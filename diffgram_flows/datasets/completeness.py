@@ -65,6 +65,23 @@ class Completeness:
             if annotation.label_file_id not in self._labelled:
                 self._labelled[annotation.label_file_id] = annotation.type, str(record)
 
+    def count(self, others: int, files: int | None) -> None:
+        """Refuse the export if it does not hold as many files as the server says.
+
+        Args:
+            others: How many files are in it that nobody wanted and :meth:`look` has not seen.
+            files: How many there must be; ``None`` if the server does not say.
+
+        Raises:
+            IncompleteExport: There are more, or fewer.
+        """
+        found = len(self._seen) + len(self._twice) + others
+        if files is not None and found != files:
+            raise IncompleteExport(
+                f"The export holds {found} files, and the server says that it has {files}.",
+                cure="Start it again: the server calls an export complete even when files of it failed.",
+            )
+
     def conclude(self, label_map: Mapping[int, str], known_labels: Mapping[int, str]) -> None:
         """Refuse the export if it lacks something.
 

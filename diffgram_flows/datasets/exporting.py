@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from diffgram_flows.datasets.counting import make_spot_check
 from diffgram_flows.datasets.generating import generate_export
 from diffgram_flows.datasets.provenance import Judged, finished_files, make_shield
 from diffgram_flows.diffgram import DiffgramClient
@@ -32,8 +33,10 @@ class FinishedExport:
         open: Opens its JSON, which holds signed URLs.
         expected: Ids of the finished files, all of which must be in it; other files are passed over.
         label_names: The labels that annotations may have: label file id to name. ``None`` takes the export's own.
-        judge: Says of a file's annotations which are a person's work.
+        judge: Says of a file's annotations which are a person's work; raises ``IncompleteExport`` where the server
+            holds others.
         elsewhere: Finished files that are not in the dataset: removed from it, or of another one.
+        files: How many files are in it, finished or not, as the server says; ``None`` where it does not.
     """
 
     export_id: int
@@ -42,6 +45,7 @@ class FinishedExport:
     label_names: Mapping[int, str] | None = None
     judge: Judge = all_human
     elsewhere: tuple[int, ...] = ()
+    files: int | None = None
 
 
 @contextmanager
@@ -87,6 +91,14 @@ def export_finished(
     with generate_export(
         client, directory_id=directory_id, folder=folder, expected=len(expected), progress=progress, **waiting
     ) as generated:
+        check = make_spot_check(client, generated.export_id, expected, begun=generated.begun)
         shield = make_shield(client, ledger, expected, directory_id=directory_id)
+
+        def judge(file_id: int, annotations: tuple[Annotation, ...]) -> Judged:
+            check.look(file_id, annotations)
+            return shield.judge(file_id, annotations)
+
         elsewhere = tuple(sorted(finished - expected))
-        yield FinishedExport(generated.export_id, generated.open, expected, known, shield.judge, elsewhere)
+        yield FinishedExport(
+            generated.export_id, generated.open, expected, known, judge, elsewhere, files=generated.files
+        )

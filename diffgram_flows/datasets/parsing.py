@@ -25,6 +25,7 @@ class ExportReader:
         label_map: Label file id to name, as the export says; complete at the end.
         attribute_groups: The export's attribute groups with their options; complete at the end.
         unwanted: How many other files were passed over.
+        left_out: How many instances these have.
     """
 
     def __init__(self, stream: IO[bytes], wanted: Collection[int]) -> None:
@@ -33,6 +34,7 @@ class ExportReader:
         self.label_map: dict[int, str] = {}
         self.attribute_groups: tuple[dict[str, Any], ...] = ()
         self.unwanted = 0
+        self.left_out = 0
 
     def __iter__(self) -> Iterator[ExportRecord]:
         """The records.
@@ -77,6 +79,7 @@ class ExportReader:
             if int(key) in self._wanted:
                 return _record(int(key), value)
             self.unwanted += 1
+            self.left_out += len(value.get("instance_list") or ())
         elif key == "label_map":
             self.label_map = {int(label_file_id): str(name) for label_file_id, name in value.items()}
         elif key == "attribute_groups_reference":
