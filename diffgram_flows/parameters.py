@@ -153,6 +153,10 @@ class ExportOptions(_Form):
     group_pattern: str = Field(
         default="", description="Regular expression over keys; images with the same match stay in one split."
     )
+    near_duplicates: Literal["report", "move"] = Field(
+        default="report",
+        description="Images that look like an elder one of another split are reported, or moved into its split.",
+    )
     timeout_minutes: float = Field(default=60.0, gt=0, description="How long to wait for the server's export.")
 
 

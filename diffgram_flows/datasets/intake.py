@@ -30,13 +30,14 @@ class Intake:
         open_source: Gives the source of images for these files.
         judge: Says which annotations of a file are a person's.
         options: How images are split.
-        pinned: Splits that the parent snapshot has given; by :func:`place_of` of the image.
+        pinned: Splits that the parent snapshot has given; see :class:`~diffgram_flows.datasets.parents.Parent`.
         spool: Receives the annotations.
         batches: Columns of the images so far, in the order of the spool.
         used: Labels of the annotations that were taken.
         skipped: Instances that are not training data: reason to count.
-        counts: Annotations that are ``human``, ``confirmed`` and ``excluded``.
+        counts: Annotations that are ``human``, ``confirmed`` and ``excluded``, and those of ``open`` files.
         failures: Files that are left out, and why.
+        fixed: Files whose split the parent snapshot has given.
     """
 
     open_source: Callable[[Sequence[int]], ImageSource]
@@ -50,6 +51,7 @@ class Intake:
     counts: Counter[str] = field(default_factory=Counter)
     clipped: int = 0
     failures: list[Failure] = field(default_factory=list)
+    fixed: list[int] = field(default_factory=list)
 
     def take(self, records: Sequence[ExportRecord], progress: Progress) -> None:
         """Take a batch: its images are fetched, or found in the cache.
@@ -102,14 +104,17 @@ class Intake:
         values = (
             *(record.file_id, record.file_name, uri, version, image.sha256),
             *(image.path.relative_to(folder).as_posix(), image.width, image.height, image.phash, modified),
-            *(self.options.group(key) or "", self._split(key, uri or record.file_name), len(drawing.annotations)),
+            *(self.options.group(key) or "", self._split(record.file_id, key, uri), len(drawing.annotations)),
         )
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
 
-    def _split(self, key: str, place: str) -> Split:
-        pinned = self.pinned.get(hash(place)) if self.pinned else None
-        return pinned or self.options.split(key)
+    def _split(self, file_id: int, key: str, uri: str) -> Split:
+        pinned = self.pinned.get(hash(uri or key)) if self.pinned else None
+        if pinned is None:
+            return self.options.split(key)
+        self.fixed.append(file_id)
+        return pinned
 
     def _count(self, drawing: Drawing, judged: Judged) -> None:
         self.clipped += drawing.clipped

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from diffgram_flows.datasets.leaks import Policy
 from diffgram_flows.datasets.splits import split_of
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Split
@@ -19,12 +21,14 @@ class SnapshotOptions:
         val, test: Shares of the validation and the test split; see :func:`split_of`.
         group_pattern: A regular expression searched in every key; images with the same match (its first group, if it
             has one) belong to the same split: ``^(.*)/`` keeps folders together. Keys without a match stand alone.
+        near_duplicates: ``move`` an image that looks like an elder one of another split into that split, or ``report``.
         threads: How many images are fetched at the same time.
     """
 
     val: float = 0.1
     test: float = 0.2
     group_pattern: str | None = None
+    near_duplicates: Policy = "report"
     threads: int = 8
 
     def __post_init__(self) -> None:
@@ -48,5 +52,9 @@ class SnapshotOptions:
 
     @property
     def of_splits(self) -> dict[str, Any]:
-        """What decides the splits; equal options give every image the same split."""
+        """What decides the splits, for the manifest."""
         return {name: value for name, value in asdict(self).items() if name != "threads"}
+
+    def keeps_splits_of(self, earlier: Mapping[str, Any]) -> bool:
+        """Whether a snapshot with these :attr:`of_splits` has split as this one does, but for what was moved."""
+        return all(earlier.get(name) == getattr(self, name) for name in ("val", "test", "group_pattern"))

@@ -39,7 +39,7 @@ def find_parent(ledger: Ledger, folder: Path, options: SnapshotOptions) -> Paren
             continue
         facts = read_manifest(place)
         check_files(place, facts)
-        same = facts.get("options") == options.of_splits
+        same = options.keeps_splits_of(facts["options"])
         return Parent(facts, _splits(place / IMAGES) if same else {})
     return Parent()
 

@@ -14,6 +14,7 @@ from diffgram_flows.datasets.exporting import FinishedExport
 from diffgram_flows.datasets.fetching import ImageSource
 from diffgram_flows.datasets.images import ImageCache
 from diffgram_flows.datasets.labels import extended_label_map
+from diffgram_flows.datasets.leaks import Leak
 from diffgram_flows.datasets.options import SnapshotOptions
 from diffgram_flows.datasets.parents import Parent, find_parent
 from diffgram_flows.datasets.parsing import ExportReader
@@ -48,9 +49,12 @@ class SnapshotReport:
         human: Annotations that a person drew or changed.
         confirmed: Annotations of a machine that a person let stand in a finished file.
         excluded: Annotations of a machine that nobody confirmed; they are not in the snapshot.
+        open: Annotations of files that nobody has finished; they are not in the snapshot either.
         skipped: Instances that are not training data: reason to count.
         clipped: Annotations that were cut at the edge of their image.
         twins: Images with the same bytes as one of another split.
+        leaks: Images that look like an elder one of another split.
+        moved: Newcomers that went into the split of the elder image that they look like.
         failures: Finished files that are left out, and why.
     """
 
@@ -63,9 +67,12 @@ class SnapshotReport:
     human: int
     confirmed: int
     excluded: int
+    open: int
     skipped: Mapping[str, int]
     clipped: int
     twins: int
+    leaks: tuple[Leak, ...]
+    moved: int
     failures: tuple[Failure, ...]
 
 
@@ -163,6 +170,8 @@ def _read(export: FinishedExport, intake: Intake, progress: Progress) -> ExportR
             intake.take(batch, told)
             before += len(batch)
     complete.conclude(reader.label_map, reader.label_map if export.label_names is None else export.label_names)
+    complete.count(reader.unwanted, export.files)
+    intake.counts["open"] = reader.left_out
     progress(len(export.expected), len(export.expected))
     return reader
 
@@ -230,8 +239,11 @@ def _report(snapshot: Snapshot, new: bool, written: Written, intake: Intake) -> 
         human=intake.counts["human"],
         confirmed=intake.counts["confirmed"],
         excluded=intake.counts["excluded"],
+        open=intake.counts["open"],
         skipped=dict(sorted(intake.skipped.items())),
         clipped=intake.clipped,
         twins=written.twins,
+        leaks=written.settled.leaks,
+        moved=len(written.settled.moved),
         failures=tuple(sorted(intake.failures, key=lambda failure: failure.name)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from pyarrow import parquet
 from diffgram_flows.datasets import manifest
 from diffgram_flows.datasets.columns import IMAGES, INSTANCES, SPLITS, TYPES, ContentDigest, coded, codes_of
 from diffgram_flows.datasets.intake import Intake
+from diffgram_flows.datasets.leaks import Policy, Settled, settle_leaks
 from diffgram_flows.datasets.statistics import SplitStatistics, Tally, twins
 from diffgram_flows.disk import publish, sync
 from diffgram_flows.models import LabelMap, Split
 
 _IMAGES_IN_A_GROUP = 8192
+_EXAMPLES = 100  # pairs of near-duplicates in a manifest
 _LEFT_OUT = 1000  # names in a manifest; the number is there in any case
 
 
@@ -29,6 +31,7 @@ class Written:
 
     Attributes:
         twins: Images with the same bytes as one of another split.
+        settled: Images that look like one of another split.
     """
 
     snapshot_id: str
@@ -36,6 +39,7 @@ class Written:
     total: SplitStatistics
     splits: Mapping[Split, SplitStatistics]
     twins: int
+    settled: Settled
 
 
 class Images:
@@ -49,15 +53,23 @@ class Images:
         self.counts = self.arrived[self.order]
         self.splits = codes_of(self.table.column("split"), SPLITS)
 
-    def resplit(self, splits: npt.NDArray[np.int8]) -> None:
-        """Give the images other splits."""
-        place = IMAGES.get_field_index("split")
-        self.splits = splits
-        self.table = self.table.set_column(place, IMAGES.field(place), coded(splits, SPLITS))
+    def settle(self, policy: Policy, fixed: Collection[int]) -> Settled:
+        """Look for images of different splits that show the same, and bring newcomers to their elders if wanted."""
+        names = np.array(SPLITS, object)[self.splits].tolist()
+        ids, hashes = _numbers(self.table, "file_id"), self.table.column("phash").to_numpy()
+        sha256s, groups = (self.table.column(name).to_pylist() for name in ("sha256", "group"))
+        tied = groups if any(groups) else None
+        settled = settle_leaks(ids, names, hashes, sha256s, policy=policy, fixed=fixed, groups=tied)
+        if settled.moved:
+            place = IMAGES.get_field_index("split")
+            self.splits = np.array([SPLITS.index(split) for split in settled.splits], np.int8)
+            self.table = self.table.set_column(place, IMAGES.field(place), coded(self.splits, SPLITS))
+        return settled
 
 
 def write(part: Path, intake: Intake, images: Images, label_map: LabelMap) -> Written:
     """Write images, annotations and labels into a hidden folder."""
+    settled = images.settle(intake.options.near_duplicates, intake.fixed)
     digest, tally = ContentDigest(), Tally(label_map)
     tally.add_images(images.splits, images.counts)
     owners = np.repeat(images.splits, images.counts)
@@ -74,7 +86,7 @@ def write(part: Path, intake: Intake, images: Images, label_map: LabelMap) -> Wr
         writer.write_table(images.table, row_group_size=_IMAGES_IN_A_GROUP)
     (part / manifest.LABELS).write_bytes(manifest.label_file(label_map))
     torn = twins(images.table.column("sha256").to_pylist(), images.splits)
-    return Written(digest.snapshot_id(label_map), label_map, tally.total(), tally.by_split(), torn)
+    return Written(digest.snapshot_id(label_map), label_map, tally.total(), tally.by_split(), torn, settled)
 
 
 def finish(part: Path, folder: Path, written: Written, intake: Intake, origin: Mapping[str, Any]) -> bool:
@@ -89,8 +101,9 @@ def finish(part: Path, folder: Path, written: Written, intake: Intake, origin: M
         "label_map_digest": written.label_map.digest,
         "total": asdict(written.total),
         "splits": {split: asdict(statistics) for split, statistics in written.splits.items()},
-        "provenance": {name: intake.counts[name] for name in ("human", "confirmed", "excluded")},
+        "provenance": {name: intake.counts[name] for name in ("human", "confirmed", "excluded", "open")},
         "twins": written.twins,
+        "near_duplicates": _near_duplicates(written.settled),
         "skipped": dict(sorted(intake.skipped.items())),
         "clipped": intake.clipped,
         "left_out": [asdict(failure) for failure in failures[:_LEFT_OUT]],
@@ -100,6 +113,14 @@ def finish(part: Path, folder: Path, written: Written, intake: Intake, origin: M
     for path in part.iterdir():
         sync(path)
     return publish(part, place)
+
+
+def _near_duplicates(settled: Settled) -> dict[str, Any]:
+    return {
+        "left": len(settled.leaks),
+        "moved": len(settled.moved),
+        "examples": [asdict(leak) for leak in settled.leaks[:_EXAMPLES]],
+    }
 
 
 def _writer(path: Path, schema: Any) -> Any:

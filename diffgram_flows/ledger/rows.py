@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import Row
@@ -45,7 +46,7 @@ def object_row(row: Row[Any]) -> ObjectRow:
     """The value of a whole row of the table."""
     return ObjectRow(
         row.id,
-        StoredObject(row.bucket, row.key, row.size, row.version),
+        StoredObject(row.bucket, row.key, row.size, row.version, _moment(row.modified)),
         row.file_name,
         row.state,
         row.file_id,
@@ -57,3 +58,7 @@ def object_row(row: Row[Any]) -> ObjectRow:
         row.claim_id,
         row.successor,
     )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

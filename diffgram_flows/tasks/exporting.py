@@ -78,7 +78,9 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
             store,
             workspace.client,
             folder=workspace.snapshots,
-            options=SnapshotOptions(options.validation_share, options.test_share, options.group_pattern or None),
+            options=SnapshotOptions(
+                options.validation_share, options.test_share, options.group_pattern or None, options.near_duplicates
+            ),
             progress=progress,
         )
     _show(workspace, snapshot, report)
