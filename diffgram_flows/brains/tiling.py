@@ -91,7 +91,7 @@ def merged(
         width: Of the image.
         height: Of the image.
     """
-    complete, cut = list(whole), []
+    complete, cut = list(whole), list[Box]()
     for tile, boxes in found:
         for box in boxes:
             moved = replace(
