@@ -17,26 +17,43 @@ from diffgram_flows.errors import DatasetError
 INDEX = "index.sqlite"
 _TABLE = """
 CREATE TABLE IF NOT EXISTS images (
-    key BLOB PRIMARY KEY, sha256 BLOB NOT NULL, suffix TEXT NOT NULL, size INTEGER NOT NULL,
+    key BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL,
     width INTEGER NOT NULL, height INTEGER NOT NULL, phash INTEGER NOT NULL
 ) WITHOUT ROWID
 """
-_SELECT = "SELECT key, sha256, suffix, size, width, height, phash FROM images WHERE key IN"
+_SELECT = "SELECT key, name, size, width, height, phash FROM images WHERE key IN"
 _BUSY = 60.0  # seconds that a write waits for others'
 _AT_ONCE = 10_000  # keys in one statement
-_SIGNED, _UNSIGNED = 1 << 63, 1 << 64
+_SIGN, _MASK = 1 << 63, (1 << 64) - 1  # SQLite's integers have a sign
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedImage:
-    """What the index knows of an image: ``size`` is that of its file in bytes."""
+class CachedImage:
+    """An image on this machine.
 
-    sha256: str
-    suffix: str
+    Attributes:
+        folder: That of the cache.
+        name: Of the file, below it: ``<first two hex digits of the SHA-256>/<SHA-256><suffix>``.
+        size: Bytes.
+        width, height: Pixels, upright.
+        phash: 64 bits that say what it shows; see :mod:`diffgram_flows.perceptual`.
+    """
+
+    folder: Path
+    name: str
     size: int
     width: int
     height: int
     phash: int
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name  # made when it is asked for: it costs more than all the rest
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes, in hex."""
+        return self.name[3:67]
 
 
 class ImageIndex:
@@ -47,40 +64,41 @@ class ImageIndex:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = folder / INDEX
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._owner = (0, 0)
 
-    def find(self, keys: Iterable[str]) -> dict[str, IndexedImage]:
+    def find(self, keys: Iterable[str]) -> dict[str, CachedImage]:
         """What is known of these keys; no file but the index is looked at."""
         wanted = {_digest(key): key for key in keys}
         digests = list(wanted)
-        found: dict[str, IndexedImage] = {}
+        folder = self._folder
+        found: dict[str, CachedImage] = {}
         with self._lock:
             if not wanted or not self._path.exists():
                 return {}
             for start in range(0, len(digests), _AT_ONCE):
-                for row in self._rows(digests[start : start + _AT_ONCE]):
-                    phash = row[6] if row[6] >= 0 else row[6] + _UNSIGNED
-                    found[wanted[row[0]]] = IndexedImage(row[1].hex(), row[2], row[3], row[4], row[5], phash)
+                for key, name, size, width, height, phash in self._rows(digests[start : start + _AT_ONCE]):
+                    found[wanted[key]] = CachedImage(folder, name, size, width, height, phash & _MASK)
         return found
 
-    def add(self, key: str, image: IndexedImage) -> None:
+    def add(self, key: str, image: CachedImage) -> None:
         """Remember an image, which lies in the cache already."""
-        phash = image.phash if image.phash < _SIGNED else image.phash - _UNSIGNED
-        row = (_digest(key), bytes.fromhex(image.sha256), image.suffix, image.size, image.width, image.height, phash)
+        phash = (image.phash ^ _SIGN) - _SIGN
+        row = (_digest(key), image.name, image.size, image.width, image.height, phash)
         with self._lock:
             for last in (False, True):
                 try:
                     connection = self._open()
                     with connection:
-                        connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                        connection.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)", row)
                     return
                 except sqlite3.DatabaseError as error:
                     self._recover(error, last=last)
 
-    def _rows(self, digests: list[bytes]) -> list[tuple[bytes, bytes, str, int, int, int, int]]:
+    def _rows(self, digests: list[bytes]) -> list[tuple[bytes, str, int, int, int, int]]:
         marks = ",".join("?" * len(digests))
         for last in (False, True):
             try:

