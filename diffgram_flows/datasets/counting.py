@@ -22,15 +22,17 @@ from diffgram_flows.models import Annotation
 
 SAMPLE = 60  # files
 _THREADS = 8
+_NAMED = 10
 _WHOLE_SECONDS = 1.0  # the moment of an export is told without their fractions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpotCheck:
     """Compares some files of an export with what the server says of them. Made by :func:`make_spot_check`."""
 
     export_id: int
     _drawn: Mapping[int, tuple[str, tuple[Annotation, ...]]] = field(default_factory=dict, repr=False)
+    _differences: list[str] = field(default_factory=list)
 
     def look(self, file_id: int, annotations: tuple[Annotation, ...]) -> None:
         """Compare a file, if it is among the sample.
@@ -38,22 +40,31 @@ class SpotCheck:
         Args:
             file_id: The file.
             annotations: As the export has them, not yet cut to the image.
-
-        Raises:
-            IncompleteExport: The server holds others.
         """
         if file_id not in self._drawn:
             return
         name, drawn = self._drawn[file_id]
-        if drawn == annotations:
-            return
-        missing, others = len(set(drawn) - set(annotations)), len(set(annotations) - set(drawn))
-        raise IncompleteExport(
-            f"The export {self.export_id} has {len(annotations)} annotations for {name} (id {file_id}) where the "
-            f"server holds {len(drawn)}: {missing} are missing, {others} are others.",
-            cure="Start it again, when nobody works on finished files. If it is the same again, do not train on it: "
-            "the server's exports lose annotations.",
-        )
+        if drawn != annotations:
+            missing, others = len(set(drawn) - set(annotations)), len(set(annotations) - set(drawn))
+            self._differences.append(
+                f"{name} (id {file_id}) has {len(annotations)} annotations instead of {len(drawn)}: {missing} are "
+                f"missing, {others} are others"
+            )
+
+    def conclude(self) -> None:
+        """Refuse the export if the server holds other annotations.
+
+        Raises:
+            IncompleteExport: Files are not what they should be; some are named.
+        """
+        if self._differences:
+            some = "; ".join(self._differences[:_NAMED])
+            raise IncompleteExport(
+                f"The export {self.export_id} is not what the server holds in {len(self._differences)} of "
+                f"{len(self._drawn)} files that were compared: {some}.",
+                cure="Start it again, when nobody works on finished files. If it is the same again, do not train on "
+                "it: the server's exports lose annotations.",
+            )
 
 
 def make_spot_check(

@@ -24,6 +24,10 @@ def all_human(file_id: int, annotations: tuple[Annotation, ...]) -> Judged:
     return Judged(annotations, len(annotations), 0, 0)
 
 
+def nothing_more() -> None:
+    """The end of an export with which nothing is compared."""
+
+
 @dataclass(frozen=True)
 class FinishedExport:
     """An export of a dataset, ready to be read.
@@ -33,10 +37,10 @@ class FinishedExport:
         open: Opens its JSON, which holds signed URLs.
         expected: Ids of the finished files, all of which must be in it; other files are passed over.
         label_names: The labels that annotations may have: label file id to name. ``None`` takes the export's own.
-        judge: Says of a file's annotations which are a person's work; raises ``IncompleteExport`` where the server
-            holds others.
+        judge: Says of a file's annotations which are a person's work.
         elsewhere: Finished files that are not in the dataset: removed from it, or of another one.
         files: How many files are in it, finished or not, as the server says; ``None`` where it does not.
+        conclude: Called when all files were judged; raises ``IncompleteExport`` where the server holds others.
     """
 
     export_id: int
@@ -46,6 +50,7 @@ class FinishedExport:
     judge: Judge = all_human
     elsewhere: tuple[int, ...] = ()
     files: int | None = None
+    conclude: Callable[[], None] = nothing_more
 
 
 @contextmanager
@@ -100,5 +105,5 @@ def export_finished(
 
         elsewhere = tuple(sorted(finished - expected))
         yield FinishedExport(
-            generated.export_id, generated.open, expected, known, judge, elsewhere, files=generated.files
+            generated.export_id, generated.open, expected, known, judge, elsewhere, generated.files, check.conclude
         )

@@ -171,6 +171,7 @@ def _read(export: FinishedExport, intake: Intake, progress: Progress) -> ExportR
             before += len(batch)
     complete.conclude(reader.label_map, reader.label_map if export.label_names is None else export.label_names)
     complete.count(reader.unwanted, export.files)
+    export.conclude()
     intake.counts["open"] = reader.left_out
     progress(len(export.expected), len(export.expected))
     return reader

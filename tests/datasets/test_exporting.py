@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from servers.bench import Prelabels, client_of
@@ -177,23 +176,3 @@ def test_an_export_that_does_not_end_well_tells_why(studio: Studio, kind: type[D
         other = replace(studio, bench=replace(studio.bench, client=client))
         with pytest.raises(IncompleteExport, match=message):
             other.snapshot(timeout=0.1)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        pytest.param({"export_fault": "missing_file"}, "lacks 1 of 3 finished files", id="missing file"),
-        pytest.param({"export_fault": "truncated"}, "JSON ends or breaks", id="truncated"),
-    ],
-)
-def test_an_export_that_only_looks_complete_is_refused(
-    make_studio: MakeStudio, tmp_path: Path, settings: dict[str, Any], message: str
-) -> None:
-    with SandboxProcess(tmp_path / "sandbox", rate_limits=False, task_delay=0.05, **settings) as sandbox:
-        studio = make_studio(sandbox)
-        studio.bench.draw(3)
-        studio.finish({name: [box("car")] for name in names(3)})
-        with pytest.raises(IncompleteExport, match=message):
-            studio.snapshot()
-    assert not list(studio.snapshots.glob("*"))
-    assert not [path for path in studio.workdir.rglob("*") if path.is_file() and b"ignature=" in path.read_bytes()]
