@@ -130,7 +130,10 @@ def train(
     """Train a brain on the newest snapshot, judge it against the champion, promote it if it is better."""
     verdict = run("train_brain", parameters.TrainParameters(target=target, training=training))
     scores = {name: f"{value:.3f}" for name, value in verdict.candidate_evaluation.scores.items()}
-    show(str(verdict.candidate), {**scores, "": verdict.reason})
+    against = {f"against {verdict.champion}": str(verdict.interval)} if verdict.interval else {}
+    report = {"report": verdict.report.page} if verdict.report else {}
+    words = " ".join([*verdict.reasons, *verdict.remarks])
+    show(str(verdict.candidate), {**scores, **against, **report, "": words})
     return DONE
 
 

@@ -174,7 +174,16 @@ class TrainOptions(_Form):
     batch_size: int = Field(default=8, ge=1, description="Images in one step.")
     learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate.")
     seed: int = Field(default=0, description="Same seed, same start and same order of images.")
-    min_map50: float = Field(default=0.0, ge=0, le=1, description="Below this mAP50 nothing is promoted.")
+    min_score: float = Field(
+        default=0.0, ge=0, le=1, description="Below it nothing is promoted: mAP50 of boxes, F1 of tags, IoU of areas."
+    )
+    min_class_score: float = Field(default=0.0, ge=0, le=1, description="The same for every label on its own.")
+    min_class_count: int = Field(
+        default=10, ge=1, description="Labels with fewer test boxes, tags or area pixels are not held to it."
+    )
+    confidence: float = Field(
+        default=0.9, gt=0, lt=1, description="How sure it must be that a new brain is better than the champion."
+    )
 
 
 class PredictOptions(_Form):

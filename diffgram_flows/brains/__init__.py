@@ -9,24 +9,32 @@ from diffgram_flows.brains.champions import Promotion
 from diffgram_flows.brains.drawing import before_after, contact_sheet, draw, draw_over
 from diffgram_flows.brains.evaluation import (
     RECALLS,
+    ClassificationEvaluation,
     ClassScore,
     DetectionEvaluation,
     Evaluation,
+    Interval,
+    SegmentationEvaluation,
     evaluate,
+    evaluate_classification,
+    evaluate_segmentation,
     pictures_of,
     sample_key,
 )
+from diffgram_flows.brains.gate import Gate
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.plots import loss_curve, precision_recall
 from diffgram_flows.brains.prediction import Brain, predict_many
-from diffgram_flows.brains.promotion import Verdict, judge
+from diffgram_flows.brains.promotion import judge
+from diffgram_flows.brains.recency import WindowScore
 from diffgram_flows.brains.records import BrainRecord, Epoch, Manifest
 from diffgram_flows.brains.registry import Registry
 from diffgram_flows.brains.results import read_predictions, write_predictions
 from diffgram_flows.brains.thresholds import best_threshold
 from diffgram_flows.brains.tiling import Tiling
 from diffgram_flows.brains.training import train_brain
+from diffgram_flows.brains.verdict import Plate, Report, Verdict
 
 __all__ = [
     "METHODS",
@@ -34,24 +42,33 @@ __all__ = [
     "Brain",
     "BrainRecord",
     "ClassScore",
+    "ClassificationEvaluation",
     "DetectionEvaluation",
     "Epoch",
     "Evaluation",
+    "Gate",
+    "Interval",
     "Manifest",
     "Method",
     "Model",
+    "Plate",
     "Promotion",
     "Registry",
+    "Report",
+    "SegmentationEvaluation",
     "Trained",
     "Tiling",
     "TrainingOptions",
     "Verdict",
+    "WindowScore",
     "before_after",
     "best_threshold",
     "contact_sheet",
     "draw",
     "draw_over",
     "evaluate",
+    "evaluate_classification",
+    "evaluate_segmentation",
     "find_method",
     "judge",
     "loss_curve",

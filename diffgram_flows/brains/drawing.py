@@ -1,4 +1,4 @@
-"""Boxes drawn on images, for people to look at."""
+"""Boxes and other shapes drawn on images, for people to look at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from diffgram_flows.errors import ImageRejected
 from diffgram_flows.images import image_size
-from diffgram_flows.models import Box, LabelMap
+from diffgram_flows.models import Annotation, Box, LabelMap
 
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -19,6 +19,7 @@ _TEXT: Colour = (240, 240, 240)
 _LONGEST_SIDE = 1280
 _SHORTEST_DRAWN_SIDE = 384  # smaller images are enlarged, so that their labels can be read
 _GAP = 8
+_SHADE = 90  # of 255: how much of what is below a polygon is hidden
 _GOLDEN_ANGLE = 0.618034
 
 
@@ -88,6 +89,40 @@ def before_after(
     return _write(_sheet(pair, 2), out)
 
 
+def compared(
+    image_path: Path,
+    left: Sequence[Annotation],
+    right: Sequence[Annotation],
+    label_map: LabelMap,
+    out: Path,
+    *,
+    titles: tuple[str, str],
+) -> Path:
+    """Draw one image twice, side by side, with different annotations of any type.
+
+    Args:
+        image_path: The image.
+        left: What the first shows, in pixels of the upright image; tags stand in the line above.
+        right: What the second shows.
+        label_map: Names and colours of the labels.
+        out: A ``.png`` or ``.jpg`` file.
+        titles: The lines above the two.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        ImageRejected: The image cannot be read.
+    """
+    names, pair = label_map.name_of(), []
+    for shown, title in zip((left, right), titles, strict=True):
+        boxes = [box for one in shown if one.type == "box" and (box := one.box) is not None]
+        tags = [names.get(one.label_file_id, f"label {one.label_file_id}") for one in shown if one.type == "tag"]
+        line = f"{title}: {', '.join(tags)}" if tags else title
+        pair.append(_drawn(image_path, boxes, label_map, line, [one for one in shown if one.type != "box"]))
+    return _write(_sheet(pair, 2), out)
+
+
 def contact_sheet(images: Sequence[Path], out: Path, *, columns: int = 4, tile: int = 320) -> Path:
     """Put images into one, row by row, each scaled into a square tile.
 
@@ -116,7 +151,9 @@ def colour_of(index: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _drawn(path: Path, boxes: Sequence[Box], label_map: LabelMap, title: str) -> Image.Image:
+def _drawn(
+    path: Path, boxes: Sequence[Box], label_map: LabelMap, title: str, shapes: Sequence[Annotation] = ()
+) -> Image.Image:
     image = _upright(path)
     scale = max(1.0, _SHORTEST_DRAWN_SIDE / min(image.size))
     scale = min(scale, _LONGEST_SIDE / max(image.size))
@@ -128,6 +165,8 @@ def _drawn(path: Path, boxes: Sequence[Box], label_map: LabelMap, title: str) ->
         # A label that the map lacks still deserves to be seen.
         return colour_of(index_of.get(label_file_id, len(index_of)))
 
+    for shape in shapes:
+        _draw_shape(image, shape, scale, colour(shape.label_file_id))
     _draw_boxes(image, boxes, label_map, scale, colour, font)
     return _titled(image, title, font) if title else image
 
@@ -148,6 +187,20 @@ def _draw_boxes(
         _draw_box(canvas, box, scale, shade)
         text = name if box.score is None else f"{name} {box.score:.0%}"
         _draw_label(canvas, box, scale, shade, text, font, image.width)
+
+
+def _draw_shape(image: Image.Image, shape: Annotation, scale: float, colour: Colour) -> None:
+    """A polygon with its area shaded, a line, or a point; nothing for a tag."""
+    canvas = ImageDraw.Draw(image, "RGBA")
+    points = [(round(x * scale), round(y * scale)) for x, y in shape.points]
+    if shape.type == "polygon" and len(points) > 2:
+        canvas.polygon(points, fill=(*colour, _SHADE))
+        canvas.line([*points, points[0]], fill=colour, width=2)
+    elif shape.type == "line" and len(points) > 1:
+        canvas.line(points, fill=colour, width=3)
+    elif points:
+        x, y = points[0]
+        canvas.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
 
 
 def _font(image: Image.Image) -> Font:

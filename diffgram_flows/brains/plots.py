@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffgram_flows.brains.evaluation import RECALLS, DetectionEvaluation
+import numpy as np
+
+from diffgram_flows.brains.evaluation import RECALLS, Calibration, Confusion, DetectionEvaluation
 from diffgram_flows.brains.records import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_MOST_NUMBERS = 21  # rows of a confusion matrix into which numbers still fit
 
 
 def loss_curve(history: Sequence[Epoch], path: Path) -> Path:
@@ -53,6 +57,61 @@ def precision_recall(evaluations: Mapping[str, DetectionEvaluation], path: Path)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     return _write(figure, axes, path)
+
+
+def calibration_curve(calibrations: Mapping[str, Calibration], path: Path) -> Path:
+    """Draw how often answers are right over their scores; the diagonal is a score that is a probability.
+
+    Args:
+        calibrations: By what the legend calls them.
+        path: A ``.png`` file; its folder is created.
+
+    Returns:
+        ``path``.
+    """
+    figure, axes = _figure("scores and being right", "score", "share that is right")
+    axes.plot((0, 1), (0, 1), color="grey", linestyle=":", label="as the score says")
+    for name, found in calibrations.items():
+        full = [one for one in found.bins if one.count]
+        label = f"{name}: error {found.error:.3f}, {found.count} answers"
+        axes.plot([one.score for one in full], [one.hits for one in full], marker="o", label=label)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    return _write(figure, axes, path)
+
+
+def confusion_matrix(confusion: Confusion, title: str, path: Path) -> Path:
+    """Draw what is taken for what: a row a truth, shaded by its shares, with the counts of up to twenty labels.
+
+    Args:
+        confusion: What to draw.
+        title: The line above.
+        path: A ``.png`` file; its folder is created.
+
+    Returns:
+        ``path``.
+    """
+    figure, axes = _figure(title, "answer", "truth")
+    counts = np.array(confusion.counts, np.float64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = len(confusion.labels)
+    figure.set_size_inches(*(min(16.0, 3.5 + 0.5 * size),) * 2)
+    axes.grid(visible=False)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(size), confusion.labels, rotation=90)
+    axes.set_yticks(range(size), confusion.labels)
+    for row, column in zip(*np.nonzero(counts if size <= _MOST_NUMBERS else np.zeros((0, 0))), strict=True):
+        shade = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, _short(counts[row, column]), ha="center", va="center", color=shade, fontsize=8)
+    return _write(figure, axes, path)
+
+
+def _short(count: float) -> str:
+    """A count in a few characters: 950, 12k, 3M."""
+    for size, unit in ((1e6, "M"), (1e4, "k")):
+        if count >= size:
+            return f"{count / (1e3 if unit == 'k' else size):.0f}{unit}"
+    return f"{count:.0f}"
 
 
 def _figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:

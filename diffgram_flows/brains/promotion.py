@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from diffgram_flows.brains.evaluation import Evaluation, pictures_of
+from diffgram_flows.brains.evaluation import Interval, difference, pictures_of, sample_key
+from diffgram_flows.brains.gate import Gate, decide, remarks
 from diffgram_flows.brains.methods import find_method
-from diffgram_flows.brains.prediction import Brain
+from diffgram_flows.brains.prediction import Brain, distinct
+from diffgram_flows.brains.recency import WindowScore, window_scores
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.brains.registry import Registry
+from diffgram_flows.brains.report import write_report
+from diffgram_flows.brains.verdict import Judged, Verdict
 from diffgram_flows.errors import LabelMapChanged, NotEnoughData
-from diffgram_flows.models import BrainRef, LabelMap, Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What came of comparing a brain with the champion.
-
-    Attributes:
-        candidate: The brain that was judged.
-        champion: The one in use before, ``None`` if there was none.
-        candidate_evaluation, champion_evaluation: On the same images.
-        promoted: Whether the candidate became the champion.
-        reason: Why, as a sentence.
-    """
-
-    candidate: BrainRef
-    champion: BrainRef | None
-    candidate_evaluation: Evaluation
-    champion_evaluation: Evaluation | None
-    promoted: bool
-    reason: str
+from diffgram_flows.models import LabelMap, Prediction, Sample
 
 
 def judge(
@@ -40,41 +26,58 @@ def judge(
     samples: Sequence[Sample],
     *,
     promote: bool = True,
-    min_map50: float = 0.0,
+    gate: Gate | None = None,
+    group_of: Callable[[Sample], Hashable] = sample_key,
+    now: float | None = None,
+    reports: Path | None = None,
 ) -> Verdict:
     """Judge a brain and the champion on the same images, and promote the better one.
 
-    Better is a higher mAP50, and where that is equal a higher mAP. A candidate may know more labels than the champion,
-    who then finds nothing of the new ones.
+    Better means that the bootstrap interval of the difference lies above 0. A candidate may know more labels than the
+    champion, who then finds nothing of the new ones; what the difference is on the others is told as well.
 
     Args:
         candidate: The new brain.
         registry: Where it and the champion are.
         samples: Images that neither of them was trained on: the test split of the newest snapshot.
         promote: Whether to promote, or only to compare.
-        min_map50: Below it nothing is promoted.
+        gate: The conditions.
+        group_of: Images with the same group, such as the frames of a video, are one draw of the bootstrap.
+        now: End of the time windows, in seconds since 1970; the present moment by default.
+        reports: A folder for ``<brain>-evaluation.html`` and its pictures; ``None`` writes none.
 
     Raises:
-        NotEnoughData: There is no image, or none with a box.
+        NotEnoughData: There is no image, or none with anything to find.
         LabelMapChanged: The champion's labels are not the first ones of the candidate.
         BrainTampered: A file of one of them was changed.
+        ChampionChanged: Somebody else became the champion in the meantime.
     """
-    if not any(sample.boxes for sample in samples):
-        raise NotEnoughData(
-            f"There is no test image with a box to judge {candidate.ref} by ({len(samples)} images).",
-            cure="Annotate more images, or raise the share of the test split.",
-        )
-    label_map = candidate.manifest.label_map
+    _check_material(candidate, samples, any(sample.annotations for sample in samples))
     champion = registry.champion(candidate.ref.name)
-    if champion is not None and champion.ref == candidate.ref:
+    in_use = champion.ref if champion else None
+    if in_use == candidate.ref:
         champion = None
     _check_labels(candidate, champion)
-    mine = _evaluation(candidate, samples, label_map)
-    theirs = _evaluation(champion, samples, label_map) if champion else None
-    better, reason = _compare(mine, champion, theirs, min_map50)
-    if better and promote:
-        registry.promote(candidate.ref)
-    return Verdict(candidate.ref, champion.ref if champion else None, mine, theirs, better and promote, reason)
+    gate = gate or Gate()
+    mine = _judged(candidate, samples, candidate.manifest.label_map)
+    _check_material(candidate, samples, mine.evaluation.truths > 0)
+    theirs = _judged(champion, samples, candidate.manifest.label_map) if champion else None
+    verdict = _verdict(mine, theirs, gate, [group_of(sample) for sample in samples])
+    verdict = replace(verdict, windows=_windows(mine, theirs, samples, now))
+    if reports is not None:
+        verdict = replace(verdict, report=write_report(verdict, mine, theirs, samples, reports))
+    if verdict.passed and promote:
+        registry.promote(candidate.ref, instead_of=in_use)
+        verdict = replace(verdict, promoted=True)
+    return verdict
+
+
+def _check_material(candidate: BrainRecord, samples: Sequence[Sample], enough: bool) -> None:
+    if not enough:
+        raise NotEnoughData(
+            f"There is no test image with anything to find to judge {candidate.ref} by ({len(samples)} images).",
+            cure="Annotate more images, or raise the share of the test split.",
+        )
 
 
 def _check_labels(candidate: BrainRecord, champion: BrainRecord | None) -> None:
@@ -86,20 +89,62 @@ def _check_labels(candidate: BrainRecord, champion: BrainRecord | None) -> None:
     )
 
 
-def _evaluation(record: BrainRecord, samples: Sequence[Sample], label_map: LabelMap) -> Evaluation:
+def _judged(record: BrainRecord, samples: Sequence[Sample], label_map: LabelMap) -> Judged:
     predictions = Brain.load(record).predict(pictures_of(samples), score_threshold=0.0)
-    return find_method(record.manifest.method).evaluate(samples, predictions, label_map)
+    shown: list[Prediction] = []
+    noted = _noted(predictions, record.manifest.score_threshold, shown)
+    evaluation = find_method(record.manifest.method).evaluate(samples, noted, label_map)
+    return Judged(record, evaluation, tuple(shown))
 
 
-def _compare(
-    mine: Evaluation, champion: BrainRecord | None, theirs: Evaluation | None, min_map50: float
-) -> tuple[bool, str]:
-    if mine.value < min_map50:
-        return False, f"Its {mine.metric} of {mine.value:.4f} is below the required {min_map50:.4f}."
-    if champion is None or theirs is None:
-        return True, f"It is the first one, with an {mine.metric} of {mine.value:.4f}."
-    pairs = zip(mine.scores.items(), theirs.scores.values(), strict=True)
-    scores = ", ".join(f"{name} {ours:.4f} against {others:.4f}" for (name, ours), others in pairs)
-    if tuple(mine.scores.values()) > tuple(theirs.scores.values()):
-        return True, f"It is better than {champion.ref}: {scores}."
-    return False, f"It is not better than {champion.ref}: {scores}."
+def _noted(predictions: Iterable[Prediction], threshold: float, shown: list[Prediction]) -> Iterator[Prediction]:
+    """The predictions, and in ``shown`` what of them people would see."""
+    for prediction in predictions:
+        boxes = tuple(box for box in prediction.boxes if box.score is None or box.score >= threshold)
+        rest = tuple(one for one in prediction.annotations if one.score is None or one.score >= threshold)
+        shown.append(distinct(replace(prediction, boxes=boxes, annotations=rest)))
+        yield prediction
+
+
+def _verdict(mine: Judged, theirs: Judged | None, gate: Gate, groups: Sequence[Hashable]) -> Verdict:
+    labels = mine.record.manifest.label_map.names
+    known = len(theirs.record.manifest.label_map.labels) if theirs else len(labels)
+    interval = _interval(mine, theirs, gate, groups, len(labels))
+    shared = _interval(mine, theirs, gate, groups, known) if known < len(labels) else None
+    found, other = mine.evaluation, theirs.evaluation if theirs else None
+    champion = theirs.record.ref if theirs else None
+    decision = decide(gate, found, champion=str(champion), theirs=other, interval=interval)
+    return Verdict(
+        candidate=mine.record.ref,
+        champion=champion,
+        candidate_evaluation=replace(found, evidence=None),
+        champion_evaluation=replace(other, evidence=None) if other else None,
+        passed=decision.passed,
+        promoted=False,
+        reasons=decision.reasons,
+        remarks=tuple(remarks(interval, shared, labels[known:])),
+        interval=interval,
+        shared_interval=shared,
+    )
+
+
+def _interval(
+    mine: Judged, theirs: Judged | None, gate: Gate, groups: Sequence[Hashable], classes: int
+) -> Interval | None:
+    if theirs is None or mine.evaluation.evidence is None or theirs.evaluation.evidence is None or not classes:
+        return None
+    return difference(
+        mine.evaluation.evidence,
+        theirs.evaluation.evidence,
+        groups,
+        confidence=gate.confidence,
+        classes=range(classes),
+    )
+
+
+def _windows(
+    mine: Judged, theirs: Judged | None, samples: Sequence[Sample], now: float | None
+) -> tuple[WindowScore, ...]:
+    evidence = [judged.evaluation.evidence for judged in (mine, theirs) if judged]
+    kept = [one for one in evidence if one is not None]
+    return window_scores(kept, samples, time.time() if now is None else now)

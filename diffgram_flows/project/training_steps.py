@@ -78,7 +78,7 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
         record = _train(order, snapshot, registry, tell)
         ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
         tell(TrainingStatus("evaluating", brain=str(record.ref)))
-        verdict = judge(record, registry, snapshot.split("test"))
+        verdict = judge(record, registry, snapshot.split("test"), reports=workdir / "reports")
         seen = verdict.candidate_evaluation.scores
         found = (seen.get("mAP"), seen.get("mAP50"))
         row = TrainingRow(str(record.ref), snapshot.id, verdict.promoted, *found, verdict.reason)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from collections.abc import Iterable
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from diffgram_flows.brains import (
-    DetectionEvaluation,
-    TrainingOptions,
-    Verdict,
-    judge,
-    loss_curve,
-    precision_recall,
-    train_brain,
-)
+from diffgram_flows.brains import Gate, TrainingOptions, Verdict, WindowScore, judge, loss_curve, train_brain
 from diffgram_flows.datasets import latest_snapshot
 from diffgram_flows.errors import NotEnoughData
 from diffgram_flows.ledger.history import TrainingRow
@@ -54,9 +47,12 @@ def judge_brain(parameters: TrainParameters, brain: str) -> Verdict:
     workspace = open_workspace(parameters.target)
     snapshot = _snapshot(workspace)
     record = workspace.registry.get(BrainRef.parse(brain))
-    verdict = judge(record, workspace.registry, snapshot.split("test"), min_map50=parameters.training.min_map50)
+    reports = workspace.workdir / "reports"
+    verdict = judge(
+        record, workspace.registry, snapshot.split("test"), gate=_gate(parameters.training), reports=reports
+    )
     _remember(workspace, snapshot, verdict)
-    _show(workspace.workdir / "reports", verdict)
+    _show(verdict)
     return verdict
 
 
@@ -97,16 +93,28 @@ def _remember(workspace: Workspace, snapshot: Snapshot, verdict: Verdict) -> Non
     workspace.ledger.history.save_training(row)
 
 
-def _show(folder: Path, verdict: Verdict) -> None:
+def _gate(options: TrainOptions) -> Gate:
+    return Gate(options.min_score, options.min_class_score, options.min_class_count, options.confidence)
+
+
+def _show(verdict: Verdict) -> None:
     evaluations = {str(verdict.candidate): verdict.candidate_evaluation}
     if verdict.champion and verdict.champion_evaluation:
         evaluations[str(verdict.champion)] = verdict.champion_evaluation
     rows = [{"brain": name, **found.scores} for name, found in evaluations.items()]
-    table("evaluation", rows, verdict.reason)
+    page = f"The whole report: {verdict.report.page}" if verdict.report else ""
+    table("evaluation", rows, "\n\n".join([*verdict.reasons, *verdict.remarks, page]))
     classes = verdict.candidate_evaluation.per_class
-    scored = [{"label": name, "value": found.value, "count": found.support} for name, found in classes.items()]
+    metric = verdict.candidate_evaluation.metric
+    scored = [{"label": name, metric: found.value, "to find": found.support} for name, found in classes.items()]
     table("classes", scored, str(verdict.candidate))
-    boxes = {name: found for name, found in evaluations.items() if isinstance(found, DetectionEvaluation)}
-    if boxes:
-        curve = precision_recall(boxes, folder / f"{verdict.candidate}-precision-recall.png")
-        picture("precision-recall", curve, "Precision and recall at IoU 0.5")
+    table("windows", [_window(evaluations, window) for window in verdict.windows], f"{metric} on the newest images")
+    for plate in verdict.report.pictures if verdict.report else ():
+        picture(plate.key, plate.path, plate.caption)
+
+
+def _window(brains: Iterable[str], window: WindowScore) -> dict[str, object]:
+    # Artifacts are JSON, which knows no NaN.
+    scores = [score if math.isfinite(score) else "nothing to find" for score in window.scores]
+    counts = {"last days": window.days, "images": window.images, "annotations": window.annotations}
+    return counts | dict(zip(brains, scores, strict=True))

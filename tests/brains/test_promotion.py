@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from diffgram_flows.brains import BrainRecord, Registry, judge
+from diffgram_flows.brains import BrainRecord, Gate, Registry, judge
 from diffgram_flows.errors import BrainTampered, LabelMapChanged, NotEnoughData
 from diffgram_flows.models import LabelMap, Sample, Snapshot
 
@@ -51,7 +51,7 @@ def test_comparing_without_promoting(
 
 
 def test_a_required_score(adopt: Adopt, novice: BrainRecord, registry: Registry, samples: Sequence[Sample]) -> None:
-    verdict = judge(adopt(novice), registry, samples, min_map50=0.9)
+    verdict = judge(adopt(novice), registry, samples, gate=Gate(min_score=0.9))
     assert not verdict.promoted
     assert "below the required 0.9000" in verdict.reason
 
