@@ -1,34 +1,45 @@
-"""Annotation formats of other tools: a format is one module of two pure functions, and one line here."""
+"""Annotation formats of other tools: a format is one module with a writer and a reader, and one line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from diffgram_flows.datasets.formats import coco
-from diffgram_flows.datasets.formats.base import ForeignAnnotations, ForeignImage
+from diffgram_flows.datasets.formats import (
+    coco,
+    coco_reading,
+    jsonl,
+    label_studio,
+    tfrecord,
+    voc,
+    yolo,
+)
+from diffgram_flows.datasets.formats.base import (
+    ForeignAnnotations,
+    ForeignImage,
+    Format,
+    ImagePolicy,
+    WriteOptions,
+    WriteReport,
+)
 from diffgram_flows.errors import ConfigurationError
-from diffgram_flows.models import LabelMap, Sample
 
-__all__ = ["FORMATS", "ForeignAnnotations", "ForeignImage", "Format", "find_format"]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A pair of pure functions.
-
-    Attributes:
-        write: Samples and their label map to a JSON object.
-        read: A JSON object to images with boxes.
-    """
-
-    write: Callable[[Iterable[Sample], LabelMap], dict[str, Any]]
-    read: Callable[[Mapping[str, Any]], ForeignAnnotations]
-
+__all__ = [
+    "FORMATS",
+    "ForeignAnnotations",
+    "ForeignImage",
+    "Format",
+    "ImagePolicy",
+    "WriteOptions",
+    "WriteReport",
+    "find_format",
+]
 
 FORMATS: dict[str, Format] = {
-    "coco": Format(coco.to_coco, coco.from_coco),
+    "coco": Format(coco.write, coco_reading.read),
+    "jsonl": Format(jsonl.write, jsonl.read),
+    "label-studio": Format(label_studio.write, label_studio.read),
+    "tfrecord": Format(tfrecord.write, tfrecord.read),
+    "voc": Format(voc.write, voc.read, images="copy"),
+    "yolo": Format(yolo.write_boxes, yolo.read, images="copy"),
+    "yolo-seg": Format(yolo.write_polygons, yolo.read, images="copy"),
 }
 
 

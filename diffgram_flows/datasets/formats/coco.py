@@ -1,124 +1,162 @@
 """COCO object detection: ``images``, ``annotations`` with ``bbox`` as (x, y, width, height), ``categories``.
 
-Category ids are Diffgram's label file ids, image ids its file ids, so that nothing has to be looked up on the way back.
+One file a split: ``annotations/instances_train.json``. Category ids are Diffgram's label file ids, image ids its file
+ids, so that nothing has to be looked up on the way back.
+
+A polygon has one ring of ``segmentation``, a point is one visible keypoint. Attributes lie under ``attributes``, by the
+id of their group, and tags, which COCO does not know, under ``tags`` of their image; COCO tools overlook both keys.
+Lines are left out.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
 
-from diffgram_flows.datasets.formats.base import ForeignAnnotations, ForeignImage
+from diffgram_flows.datasets.formats.base import SPLITS, Tally, WriteOptions, WriteReport
+from diffgram_flows.datasets.formats.json_text import json_bytes
+from diffgram_flows.datasets.formats.placing import Placer
 from diffgram_flows.datasets.labels import display_names
-from diffgram_flows.errors import DatasetError
-from diffgram_flows.models import Box, LabelMap, Sample
+from diffgram_flows.geometry import polygon_area, rectangle
+from diffgram_flows.models import Annotation, LabelMap, Sample
+
+ANNOTATIONS, IMAGES = "annotations", "images"
+_BOX = b'{"id":%d,"image_id":%d,"category_id":%d,"bbox":[%d,%d,%d,%d],"area":%d,"iscrowd":0}'
+_FLUSHED = 1000  # fragments that are written together
 
 
-def to_coco(samples: Iterable[Sample], label_map: LabelMap) -> dict[str, Any]:
-    """Samples as a COCO dictionary; annotation ids count from 1, which COCO tools expect."""
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for sample in samples:
-        images.append(
-            {"id": sample.file_id, "file_name": sample.file_name, "width": sample.width, "height": sample.height}
-        )
-        for box in sample.boxes:
-            annotations.append(_annotation(len(annotations) + 1, sample.file_id, box))
-    categories = [{"id": i, "name": name, "supercategory": ""} for i, name in display_names(label_map).items()]
-    return {"images": images, "annotations": annotations, "categories": categories}
+def file_name(split: str) -> str:
+    """Where a split's annotations lie below the folder."""
+    return f"{ANNOTATIONS}/instances_{split}.json"
 
 
-def from_coco(coco: Mapping[str, Any]) -> ForeignAnnotations:
-    """The images and boxes of a COCO dictionary.
+def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options: WriteOptions) -> WriteReport:
+    """Write one file a split, in one pass over the samples. Memory does not grow with their number.
 
-    Corners are rounded to whole pixels; what lies outside the image is cut off and counted. Crowd regions
-    (``iscrowd`` 1), which stand for no single object, are dropped and counted.
+    Args:
+        samples: In the order in which they are to be written.
+        label_map: Their labels.
+        folder: Empty.
+        options: Whether images come along.
 
     Raises:
-        DatasetError: It is not a COCO dictionary; the message names the key.
+        DatasetError: An image is to come along, and is not there.
     """
-    labels = {_integer(entry, "id", place): _text(entry, "name", place) for place, entry in _list(coco, "categories")}
-    boxes: dict[int, list[Box]] = defaultdict(list)
-    crowds: dict[int, int] = defaultdict(int)
-    for place, entry in _list(coco, "annotations"):
-        image_id = _integer(entry, "image_id", place)
-        if entry.get("iscrowd"):
-            crowds[image_id] += 1
-        else:
-            boxes[image_id].append(_box(entry, place, labels))
-    images: dict[int, ForeignImage] = {}
-    clipped = dropped = 0
-    for place, entry in _list(coco, "images"):
-        image = _image(entry, place)
-        drawn = boxes.pop(image.id, [])
-        parts = [box.clipped(image.width, image.height) for box in drawn]
-        inside = tuple(part for part in parts if part is not None)
-        clipped += sum(part not in (None, box) for part, box in zip(parts, drawn, strict=True))
-        dropped += len(drawn) - len(inside) + crowds.pop(image.id, 0)
-        images[image.id] = ForeignImage(image.id, image.file_name, image.width, image.height, inside)
-    if orphans := boxes.keys() | crowds.keys():
-        raise _malformed("annotations", f"names the image {min(orphans)}, which is not in 'images'")
-    return ForeignAnnotations(tuple(images[i] for i in sorted(images)), labels, clipped, dropped)
+    tally, placer = Tally(), Placer(options.images or "none")
+    (folder / ANNOTATIONS).mkdir(parents=True)
+    with ExitStack() as stack:
+        files = {split: _SplitFile(stack, folder / file_name(split), tally) for split in SPLITS}
+        for sample in samples:
+            name = sample.file_name
+            if placer.policy != "none":
+                name = placer.name(sample)
+                placer.place(sample, folder / IMAGES / name)
+            files[sample.split].add(sample, name)
+        for file in files.values():
+            file.finish(label_map)
+    return tally.report()
 
 
-def _annotation(number: int, image_id: int, box: Box) -> dict[str, Any]:
-    return {
-        "id": number,
-        "image_id": image_id,
-        "category_id": box.label_file_id,
-        "bbox": [box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min],
-        "area": box.area,
-        "iscrowd": 0,
-    }
+class _SplitFile:
+    """One file while it grows. The annotations, which come after all images in it, wait in a nameless file."""
+
+    def __init__(self, stack: ExitStack, path: Path, tally: Tally) -> None:
+        self._file: IO[bytes] = stack.enter_context(path.open("wb"))
+        rest = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115  # the stack closes it
+        self._rest: IO[bytes] = stack.enter_context(rest)
+        self._tally = tally
+        self._images: list[bytes] = []
+        self._annotations: list[bytes] = []
+        self._flushed_images = self._flushed = 0
+        self._file.write(b'{"images":[')
+
+    def add(self, sample: Sample, name: str) -> None:
+        """One image with its annotations; annotation ids count from 1, which COCO tools expect."""
+        image: dict[str, Any] = {
+            "id": sample.file_id,
+            "file_name": name,
+            "width": sample.width,
+            "height": sample.height,
+        }
+        fragments, image_id, number = self._annotations, sample.file_id, self._flushed + len(self._annotations)
+        boxes = 0
+        for annotation in sample.annotations:
+            if annotation.type == "box" and not annotation.attributes:  # the usual case, and a million of them
+                (left, top), (right, bottom) = annotation.points
+                width, height = right - left, bottom - top
+                number += 1
+                boxes += 1
+                label = annotation.label_file_id
+                fragments.append(_BOX % (number, image_id, label, left, top, width, height, width * height))
+            elif annotation.type == "tag":
+                image.setdefault("tags", []).append(_about(annotation))
+                self._tally.written["tag"] += 1
+            elif (entry := _entry(annotation)) is not None:
+                number += 1
+                fragments.append(json_bytes({"id": number, "image_id": image_id, **entry}))
+                self._tally.written[annotation.type] += 1
+            else:
+                self._tally.left_out[f"{annotation.type}s"] += 1
+        if boxes:
+            self._tally.written["box"] += boxes
+        self._tally.images += 1
+        self._images.append(json_bytes(image))
+        if len(self._images) + len(fragments) > _FLUSHED:
+            self._flush()
+
+    def finish(self, label_map: LabelMap) -> None:
+        """Write what is left, and the categories."""
+        self._flush()
+        self._file.write(b'],"annotations":[')
+        self._rest.seek(0)
+        shutil.copyfileobj(self._rest, self._file, 1 << 20)
+        categories = [{"id": i, "name": name, "supercategory": ""} for i, name in display_names(label_map).items()]
+        self._file.write(b'],"categories":' + json_bytes(categories) + b"}\n")
+
+    def _flush(self) -> None:
+        for file, fragments, before in (
+            (self._file, self._images, self._flushed_images),
+            (self._rest, self._annotations, self._flushed),
+        ):
+            if fragments:
+                file.write((b"," if before else b"") + b",".join(fragments))
+        self._flushed_images += len(self._images)
+        self._flushed += len(self._annotations)
+        self._images.clear()
+        self._annotations.clear()
 
 
-def _box(entry: Mapping[str, Any], place: str, labels: Mapping[int, str]) -> Box:
-    label = _integer(entry, "category_id", place)
-    if label not in labels:
-        raise _malformed(f"{place}.category_id", f"is {label}, which is not in 'categories'")
-    try:
-        x, y, width, height = entry["bbox"]
-        corners = round(x), round(y), round(x + width), round(y + height)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _malformed(f"{place}.bbox", "is not four numbers: x, y, width, height") from error
-    return Box(label, *corners)
+def _entry(annotation: Annotation) -> dict[str, Any] | None:
+    """What is not a plain box, without its ids; ``None`` for what COCO cannot hold."""
+    if annotation.type == "point":
+        x, y = annotation.points[0]
+        shape: dict[str, Any] = {"bbox": [x, y, 0, 0], "area": 0, "keypoints": [x, y, 2], "num_keypoints": 1}
+    elif annotation.type in ("box", "polygon"):
+        left, top, right, bottom = rectangle(annotation.points)
+        shape = {"bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top)}
+        if annotation.type == "polygon":
+            shape["area"] = _plain(polygon_area(annotation.points))
+            shape["segmentation"] = [[value for point in annotation.points for value in point]]
+    else:
+        return None
+    return {**_about(annotation), **shape, "iscrowd": 0}
 
 
-def _image(entry: Mapping[str, Any], place: str) -> ForeignImage:
-    width, height = _integer(entry, "width", place), _integer(entry, "height", place)
-    if width <= 0 or height <= 0:
-        raise _malformed(place, f"has a size of {width} x {height} pixels")
-    return ForeignImage(_integer(entry, "id", place), _text(entry, "file_name", place), width, height, ())
+def _about(annotation: Annotation) -> dict[str, Any]:
+    about: dict[str, Any] = {"category_id": annotation.label_file_id}
+    if annotation.attributes:
+        about["attributes"] = attribute_object(annotation)
+    return about
 
 
-def _list(coco: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The entries of a list, each with the words that name it in an error."""
-    entries = coco.get(key) if isinstance(coco, Mapping) else None
-    if not isinstance(entries, list):
-        raise _malformed(key, "is missing or not a list")
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, Mapping):
-            raise _malformed(f"{key}[{index}]", "is not an object")
-        yield f"{key}[{index}]", entry
+def attribute_object(annotation: Annotation) -> Mapping[str, str]:
+    """Attributes as JSON objects hold them: group id, as text, to value."""
+    return {str(group): value for group, value in annotation.attributes}
 
 
-def _integer(entry: Mapping[str, Any], key: str, place: str) -> int:
-    value = entry.get(key)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _malformed(f"{place}.{key}", "is missing or not a whole number")
-    return value
-
-
-def _text(entry: Mapping[str, Any], key: str, place: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str):
-        raise _malformed(f"{place}.{key}", "is missing or not a text")
-    return value
-
-
-def _malformed(key: str, what: str) -> DatasetError:
-    return DatasetError(
-        f"This is not COCO object detection: {key!r} {what}.",
-        cure="Correct the file, or export it from its tool again.",
-    )
+def _plain(value: float) -> float | int:
+    return int(value) if value == int(value) else value

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from diffgram_flows.datasets import FORMATS, find_format
-from diffgram_flows.datasets.formats.coco import from_coco, to_coco
-from diffgram_flows.errors import ConfigurationError, DatasetError
+from diffgram_flows.datasets.converting import write_format
+from diffgram_flows.datasets.formats.coco_reading import from_coco, read
+from diffgram_flows.errors import DatasetError
 from diffgram_flows.models import Annotation, Box, LabelMap, Sample
 
 LABELS = LabelMap(((4, "car"), (2, "person")))
@@ -22,41 +20,45 @@ COCO: dict[str, Any] = {
 }
 
 
-@st.composite
-def samples(draw: st.DrawFn) -> Sample:
-    width, height = draw(st.integers(1, 5000)), draw(st.integers(1, 5000))
-    corner = st.tuples(st.integers(0, width), st.integers(0, height))
-    pairs = draw(st.lists(st.tuples(st.sampled_from([4, 2]), corner, corner), max_size=5))
-    boxes = (Box(label, *map(min, one, two), *map(max, one, two)) for label, one, two in pairs)
-    whole = tuple(box for box in boxes if box.area)
-    name, file_id = draw(st.text(max_size=20)), draw(st.integers(1, 2**40))
-    return Sample(file_id, name, "", "00", Path("a.jpg"), width, height, "train", tuple(map(Annotation.of_box, whole)))
-
-
-@given(st.lists(samples(), max_size=5, unique_by=lambda sample: sample.file_id))
-@settings(deadline=None, max_examples=40, derandomize=True, database=None)
-def test_nothing_is_lost_on_the_way_there_and_back(chosen: list[Sample]) -> None:
-    back = from_coco(json.loads(json.dumps(to_coco(chosen, LABELS))))
-    expected = sorted(chosen, key=lambda sample: sample.file_id)
-    assert [(i.id, i.file_name, i.width, i.height, i.boxes) for i in back.images] == [
-        (s.file_id, s.file_name, s.width, s.height, s.boxes) for s in expected
-    ]
-    assert back.labels == LABELS.name_of()
-    assert (back.clipped, back.dropped) == (0, 0)
-
-
 def test_pycocotools_reads_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    coco_tools = pytest.importorskip("pycocotools.coco")
-    box = Box(4, 5, 6, 70, 80)
-    sample = Sample(
-        7, "a.jpg", "", "00", Path("a.jpg"), 100, 100, "train", tuple(map(Annotation.of_box, (box, Box(2, 1, 1, 2, 2))))
+    coco_tools, coco_masks = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.mask")
+    drawn = (
+        Annotation("box", 4, ((5, 6), (70, 80))),
+        Annotation("box", 2, ((1, 1), (2, 2)), ((1, "heavily"),)),
+        Annotation("point", 2, ((9, 9),)),
+        Annotation("polygon", 4, ((0, 0), (40, 0), (40, 30))),
+        Annotation("tag", 4),
     )
-    (tmp_path / "coco.json").write_text(json.dumps(to_coco([sample], LABELS)))
-    read = coco_tools.COCO(str(tmp_path / "coco.json"))
-    (annotation,) = read.loadAnns(read.getAnnIds(imgIds=[7], catIds=[4]))
-    assert annotation["bbox"] == [5, 6, 65, 74]
-    assert annotation["area"] == box.area
+    samples = [
+        Sample(7, "\N{MOUNT FUJI}.jpg", "", "00", Path("a.jpg"), 100, 100, "train", drawn),
+        Sample(8, "empty.jpg", "", "00", Path("a.jpg"), 100, 100, "train"),
+        Sample(9, "b.jpg", "", "00", Path("a.jpg"), 100, 100, "val", drawn[:1]),
+    ]
+    write_format("coco", iter(samples), LABELS, tmp_path / "out")
+    read = coco_tools.COCO(str(tmp_path / "out/annotations/instances_train.json"))
+    cars = read.loadAnns(read.getAnnIds(imgIds=[7], catIds=[4]))
+    assert [(one["bbox"], one["area"]) for one in cars] == [([5, 6, 65, 74], 65 * 74), ([0, 0, 40, 30], 600)]
+    assert int(coco_masks.area(read.annToRLE(cars[1]))) == pytest.approx(600, rel=0.05)
     assert [category["name"] for category in read.loadCats([4, 2])] == ["car", "person"]
+    assert sorted(read.getImgIds()) == [7, 8]
+    assert read.loadImgs([7])[0]["file_name"] == "\N{MOUNT FUJI}.jpg"
+    assert sorted(read.anns) == [1, 2, 3, 4]
+    assert read.anns[2]["attributes"] == {"1": "heavily"}
+    assert coco_tools.COCO(str(tmp_path / "out/annotations/instances_test.json")).getImgIds() == []
+    judged = coco_tools.COCO(str(tmp_path / "out/annotations/instances_val.json"))
+    assert [one["image_id"] for one in judged.loadAnns(judged.getAnnIds())] == [9]
+
+
+def test_the_same_samples_make_the_same_bytes(tmp_path: Path) -> None:
+    drawn = tuple(Annotation("box", 4, ((n, 0), (n + 9, 9))) for n in range(700))
+    samples = [Sample(n, f"{n}.jpg", "", "00", Path("a"), 999, 99, "train", drawn) for n in range(5)]
+    for name in "ab":
+        write_format("coco", iter(samples), LABELS, tmp_path / name)
+    first, second = (tmp_path / name / "annotations/instances_train.json" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    coco = json.loads(first.read_bytes())
+    assert [one["id"] for one in coco["annotations"]] == list(range(1, 3501))
+    assert coco["annotations"][-1]["image_id"] == 4
 
 
 @pytest.mark.parametrize(
@@ -75,14 +77,60 @@ def test_boxes_are_brought_into_the_image(
     coco = copy.deepcopy(COCO)
     coco["annotations"][0]["bbox"] = bbox
     found = from_coco(coco)
-    assert (found.images[0].boxes, found.clipped, found.dropped) == (boxes, clipped, dropped)
+    assert (found.images[0].boxes, found.clipped, sum(found.skipped.values())) == (boxes, clipped, dropped)
 
 
 def test_crowds_are_dropped() -> None:
     coco = copy.deepcopy(COCO)
     coco["annotations"].append({"image_id": 1, "category_id": 4, "iscrowd": 1, "segmentation": {"counts": []}})
     found = from_coco(coco)
-    assert (len(found.images[0].boxes), found.dropped) == (1, 1)
+    assert (len(found.images[0].boxes), found.skipped) == (1, {"a crowd": 1})
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "annotation", "skipped"),
+    [
+        pytest.param([], Annotation("box", 4, ((10, 5), (31, 36))), {}, id="none"),
+        pytest.param([[1.4, 1, 9, 1, 9, 9.2]], Annotation("polygon", 4, ((1, 1), (9, 1), (9, 9))), {}, id="polygon"),
+        pytest.param([[1, 1, 9, 9]], Annotation("box", 4, ((10, 5), (31, 36))), {}, id="a line"),
+        pytest.param(
+            [[1, 1, 9, 1, 9, 9], [20, 1, 29, 1, 29, 9]],
+            Annotation("box", 4, ((10, 5), (31, 36))),
+            {"a segmentation that is kept as its box": 1},
+            id="two parts",
+        ),
+        pytest.param(
+            {"counts": "abc", "size": [50, 100]},
+            Annotation("box", 4, ((10, 5), (31, 36))),
+            {"a segmentation that is kept as its box": 1},
+            id="run-length",
+        ),
+    ],
+)
+def test_segmentations_of_other_tools(segmentation: Any, annotation: Annotation, skipped: dict[str, int]) -> None:
+    coco = copy.deepcopy(COCO)
+    coco["annotations"][0]["segmentation"] = segmentation
+    found = from_coco(coco)
+    assert (found.images[0].annotations, found.skipped) == ((annotation,), skipped)
+
+
+def test_files_of_a_folder_are_one(tmp_path: Path) -> None:
+    second = {**COCO, "images": [{**COCO["images"][0], "id": 2}], "annotations": []}
+    (tmp_path / "instances_train.json").write_text(json.dumps(COCO))
+    (tmp_path / "instances_val2017.json").write_text(json.dumps(second))
+    (tmp_path / "captions_val2017.json").write_text("[]")
+    assert [(image.id, len(image.boxes)) for image in read(tmp_path).images] == [(1, 1), (2, 0)]
+    (tmp_path / "instances_val2017.json").write_text(json.dumps({**second, "images": COCO["images"]}))
+    with pytest.raises(DatasetError, match=r"instances_val2017\.json' has the image 1, which another file has, too"):
+        read(tmp_path)
+    (tmp_path / "instances_val2017.json").write_text(json.dumps({**second, "categories": [{"id": 4, "name": "bus"}]}))
+    with pytest.raises(DatasetError, match="calls the category 4 'bus', another file 'car'"):
+        read(tmp_path)
+    (tmp_path / "instances_val2017.json").write_text('{"images": [\n}')
+    with pytest.raises(DatasetError, match=r"instances_val2017\.json is no JSON: .*line 2, column 1"):
+        read(tmp_path)
+    with pytest.raises(DatasetError, match="has no COCO file"):
+        read(tmp_path / "..")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +148,12 @@ def test_crowds_are_dropped() -> None:
         pytest.param(["annotations", 0, "category_id"], 9, r"category_id' is 9, which is not in", id="category"),
         pytest.param(["annotations", 0, "image_id"], 9, "names the image 9, which is not in 'images'", id="image"),
         pytest.param(["annotations", 0, "image_id"], True, "image_id' is missing or not a whole number", id="bool"),
+        pytest.param(
+            ["annotations", 0, "segmentation"], [[1, 2, 3]], r"segmentation' is not a list of rings", id="odd"
+        ),
+        pytest.param(["annotations", 0, "segmentation"], [[1, 2, 3, "4"]], r"segmentation' is not a list", id="ring"),
+        pytest.param(["annotations", 0, "attributes"], ["red"], r"attributes' is not an object", id="attributes"),
+        pytest.param(["images", 0, "tags"], [{"category_id": 9}], r"tags\[0\]\.category_id' is 9, which", id="tag"),
     ],
 )
 def test_malformed_files_are_refused_by_key(path: list[Any], value: Any, message: str) -> None:
@@ -110,9 +164,3 @@ def test_malformed_files_are_refused_by_key(path: list[Any], value: Any, message
     place[path[-1]] = value
     with pytest.raises(DatasetError, match=message + r".*Correct the file"):
         from_coco(coco)
-
-
-def test_a_format_is_found_by_its_name() -> None:
-    assert find_format("coco") is FORMATS["coco"]
-    with pytest.raises(ConfigurationError, match=r"no annotation format 'yolo'\. Choose one of: coco"):
-        find_format("yolo")
