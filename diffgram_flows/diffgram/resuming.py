@@ -54,14 +54,13 @@ class _Download:
     etag: str = ""
 
     def run(self, new_link: Callable[[], str], retries: int) -> int:
-        link, refused, attempts = new_link(), 0, 0
+        link, refused, attempts, farthest = new_link(), 0, 0, 0
         while True:
-            before = self.position
             trouble = self._attempt(link)
             if trouble is None:
                 return self.position
-            if self.position > before:
-                refused = attempts = 0
+            if self.position > farthest:
+                refused, attempts, farthest = 0, 0, self.position
             if trouble.kind == "limited" and refused < _FRESH_LINKS:
                 link, refused = new_link(), refused + 1
                 continue
