@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from diffgram_flows.brains.evaluation import sample_key
-from diffgram_flows.models import Box, Prediction, Sample
+from diffgram_flows.models import Annotation, Box, Prediction, Sample
 
 # Overlap from which a person moves our box instead of drawing a new one, and from which it may stay as it is.
 _SAME_THING = 0.5
@@ -34,7 +34,35 @@ def best_threshold(samples: Sequence[Sample], predictions: Iterable[Prediction])
         if prediction.key in by_key
         for effect in _effects(by_key[prediction.key].boxes, prediction.boxes)
     ]
-    effects.sort(key=lambda effect: -effect[0])
+    return fewest_edits(effects)
+
+
+def best_tag_threshold(samples: Sequence[Sample], predictions: Iterable[Prediction]) -> float:
+    """The same for tags: an edit is one to add because it is missing, or to take away because it is not true."""
+    truth = {sample_key(sample): _tags(sample.annotations) for sample in samples}
+    return fewest_edits(
+        (tag.score if tag.score is not None else 1.0, -1 if tag.label_file_id in truth[prediction.key] else 1)
+        for prediction in predictions
+        if prediction.key in truth
+        for tag in prediction.annotations
+        if tag.type == "tag"
+    )
+
+
+def _tags(annotations: Iterable[Annotation]) -> set[int]:
+    return {annotation.label_file_id for annotation in annotations if annotation.type == "tag"}
+
+
+def fewest_edits(found: Iterable[tuple[float, int]]) -> float:
+    """The threshold at which the sum of the changes above it is lowest, of equally good ones the lowest.
+
+    Args:
+        found: Pairs of a score and by how much showing what has it changes the number of edits.
+
+    Returns:
+        As :func:`best_threshold`.
+    """
+    effects = sorted(found, key=lambda effect: -effect[0])
     best_total = total = 0
     best_count = 0
     for count, (score, change) in enumerate(effects, start=1):

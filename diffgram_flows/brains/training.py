@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,14 +49,14 @@ def train_brain(
         The new version.
 
     Raises:
-        NotEnoughData: No training image, or none with a box.
+        NotEnoughData: No training image, or none with anything that the method learns from.
         LabelMapChanged: The labels of ``start_from`` are not the first ones of the snapshot.
         BrainNotFound, BrainTampered: ``start_from`` is not there, or was changed.
         ConfigurationError: An unknown method, or TensorFlow is not installed.
         Busy: Another process is at the same training.
     """
     way = find_method(method)
-    _check_material(snapshot)
+    _check_material(snapshot, way)
     parent = _parent(snapshot, registry, start_from)
     key = order_key(snapshot, options, start_from, method)
     with _kept(checkpoints, name, key) as unfinished, registry.draft(name) as draft:
@@ -76,14 +76,19 @@ def _kept(checkpoints: Path | None, name: str, key: str) -> Iterator[Path | None
         yield folder
 
 
-def _check_material(snapshot: Snapshot) -> None:
+def _check_material(snapshot: Snapshot, method: Method) -> None:
     samples = snapshot.split("train")
-    if not any(sample.boxes for sample in samples):
-        count = f"{len(samples)} training images, none of them with a box" if samples else "no training image"
+    if not _any_to_learn(samples, method):
+        kinds = " or ".join(f"a {kind}" for kind in sorted(method.instance_types))
+        count = f"{len(samples)} training images, none of them with {kinds}" if samples else "no training image"
         raise NotEnoughData(
             f"The snapshot {snapshot.id} has {count} (of {len(snapshot.samples)} images in all).",
             cure="Annotate more images in Diffgram, export again, then train.",
         )
+
+
+def _any_to_learn(samples: Iterable[Sample], method: Method) -> bool:
+    return any(annotation.type in method.instance_types for sample in samples for annotation in sample.annotations)
 
 
 def _parent(snapshot: Snapshot, registry: Registry, start_from: BrainRef | None) -> BrainRecord | None:
@@ -132,7 +137,7 @@ def _judged(method: Method, record: BrainRecord, snapshot: Snapshot) -> tuple[di
     metrics: dict[str, Evaluation] = {
         split: method.evaluate(snapshot.split(split), found, snapshot.label_map) for split, found in seen.items()
     }
-    teaching: Split = "val" if any(sample.boxes for sample in snapshot.split("val")) else "train"
+    teaching: Split = "val" if _any_to_learn(snapshot.split("val"), method) else "train"
     deciding = snapshot.split(teaching)
     shown = seen[teaching] if teaching in seen else predictions(deciding)
     return metrics, method.best_threshold(deciding, map(distinct, shown))

@@ -24,7 +24,7 @@ from diffgram_flows.brains.tensorflow.targets import truth
 from diffgram_flows.models import Box, LabelMap, Prediction, Progress, Sample, Snapshot
 
 
-def train_detector(
+def train(
     snapshot: Snapshot,
     folder: Path,
     options: TrainingOptions,
@@ -38,9 +38,15 @@ def train_detector(
         NotEnoughData: None of the training images can be decoded.
         BrainTampered: The parent's network cannot be loaded safely.
     """
-    grid, label_map = make_grid(options.image_size), snapshot.label_map
+    lesson = detection_lesson(snapshot.label_map, options)
+    return learn(lesson, snapshot, folder, options, parent=parent, progress=progress, checkpoints=checkpoints)
+
+
+def detection_lesson(label_map: LabelMap, options: TrainingOptions) -> Lesson:
+    """How a detector of these labels is trained."""
+    grid = make_grid(options.image_size)
     index_of = label_map.index_of()
-    lesson = Lesson(
+    return Lesson(
         layers=lambda: build_network(len(label_map.labels), options),
         objective=DetectionObjective(grid),
         truth=lambda samples: truth(samples, label_map, grid.size),
@@ -49,7 +55,6 @@ def train_detector(
         scores=lambda samples: _scores(samples, label_map),
         classes=lambda samples: [[index_of[box.label_file_id] for box in sample.boxes] for sample in samples],
     )
-    return learn(lesson, snapshot, folder, options, parent=parent, progress=progress, checkpoints=checkpoints)
 
 
 def _scores(samples: Sequence[Sample], label_map: LabelMap) -> Callable[[Sequence[Any]], dict[str, float]]:
@@ -77,7 +82,7 @@ def _prediction(sample: Sample, ids: Sequence[int], boxes: Any, scores: Any, cla
     return Prediction(sample_key(sample), sample.width, sample.height, tuple(seen))
 
 
-def load_detector(record: BrainRecord) -> Detector:
+def load(record: BrainRecord) -> Detector:
     """Load a brain for prediction.
 
     Raises:

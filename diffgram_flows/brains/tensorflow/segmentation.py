@@ -67,7 +67,7 @@ def mask_truth(samples: Sequence[Sample], label_map: LabelMap, size: int) -> NDA
 
 def unpacked(masks: Any, count: int) -> Any:
     """Masks of :func:`mask_truth` as ``[B, H, H, count]`` float32 of 0 and 1."""
-    bits = tf.bitwise.right_shift(masks[..., None], tf.constant(range(_BITS), tf.uint8))
+    bits = tf.bitwise.right_shift(masks[..., None], tf.constant(list(range(_BITS)), tf.uint8))
     planes = tf.reshape(
         tf.bitwise.bitwise_and(bits, tf.constant(1, tf.uint8)), [-1, *masks.shape[1:3], masks.shape[3] * _BITS]
     )

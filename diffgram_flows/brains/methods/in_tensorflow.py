@@ -1,0 +1,53 @@
+"""What all methods that learn with TensorFlow share: it is imported when it is needed, in five seconds and 600 MB."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+from diffgram_flows.brains.methods.protocol import Model, Trained
+from diffgram_flows.brains.options import TrainingOptions
+from diffgram_flows.brains.records import BrainRecord
+from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.models import Progress, Snapshot
+
+
+class InTensorflow:
+    """The half of a method that trains and loads.
+
+    Attributes:
+        part: The module of :mod:`diffgram_flows.brains.tensorflow` that has its ``train`` and ``load``.
+    """
+
+    part: ClassVar[str]
+
+    def train(
+        self,
+        snapshot: Snapshot,
+        folder: Path,
+        options: TrainingOptions,
+        *,
+        parent: BrainRecord | None,
+        progress: Progress,
+        checkpoints: Path | None = None,
+    ) -> Trained:
+        trained: Trained = _module(self.part).train(snapshot, folder, options, parent, progress, checkpoints)
+        return trained
+
+    def load(self, record: BrainRecord) -> Model:
+        model: Model = _module(self.part).load(record)
+        return model
+
+
+def _module(part: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"diffgram_flows.brains.tensorflow.{part}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("tensorflow", "keras"):
+            raise
+        raise ConfigurationError(
+            f"The package {error.name} is not installed.",
+            cure="Install diffgram-flows with the extra tensorflow, or tensorflow-cpu where there is no GPU.",
+        ) from error
