@@ -10,6 +10,7 @@ from typing import IO
 
 from diffgram_flows.datasets.counting import make_spot_check
 from diffgram_flows.datasets.generating import generate_export
+from diffgram_flows.datasets.labels import extended_label_map
 from diffgram_flows.datasets.provenance import Judged, finished_files, make_shield
 from diffgram_flows.diffgram import DiffgramClient
 from diffgram_flows.errors import NotEnoughData
@@ -82,6 +83,7 @@ def export_finished(
 
     Raises:
         NotEnoughData: No file of the dataset is finished.
+        LabelMapChanged: A label that brains were trained on is gone from the schema.
         IncompleteExport: It failed, took too long, or holds fewer files than are finished.
         DiffgramError: See :func:`~diffgram_flows.datasets.generating.generate_export`.
     """
@@ -92,6 +94,8 @@ def export_finished(
             "No file of the dataset is finished.", cure="Complete some annotation tasks in Diffgram first."
         )
     known = {label.label_file_id: label.name for label in client.labels(schema_id)} if schema_id is not None else None
+    if known is not None:
+        extended_label_map(ledger.history.label_map(), known, ())  # what stops the work stops it before it begins
     waiting = {"timeout": timeout, "poll": poll}
     with generate_export(
         client, directory_id=directory_id, folder=folder, expected=len(expected), progress=progress, **waiting
