@@ -197,6 +197,34 @@ def test_imported_truth_counts_without_a_task_and_later_predictions_do_not(studi
     assert (report.skipped, report.superseded) == (1, 0)
 
 
+def test_an_approval_confirms_what_came_during_the_review(
+    studio: Studio, car: int, browser: Callable[..., None]
+) -> None:
+    bench = studio.bench
+    bench.import_all(1)
+    client = bench.client
+    (person,) = [member.member_id for member in client.view_project().members if member.email == bench.sandbox.email]
+    job_id = client.new_job(
+        "reviewed",
+        schema_id=studio.schema_id,
+        member_ids=[person],
+        reviewer_ids=[person],
+        directory_ids=[bench.directory_id],
+    )
+    (file_id,) = bench.ledger.objects.by_file_id()
+    client.launch_job(job_id)
+    wait_until(lambda: client.job_stat(job_id).total == 1)
+    refresh_tasks(client, bench.ledger, job_id=job_id)
+    (task,) = bench.ledger.work.tasks()
+    browser(f"/api/v1/task/{task.task_id}/complete", {})
+    guess, late = Box(car, 4, 6, 30, 40), Box(car, 40, 30, 60, 46)
+    send(bench, file_id, guess)
+    browser(f"/api/v1/task/{task.task_id}/review", {"action": "approve"})
+    refresh_tasks(client, bench.ledger, job_id=job_id)
+    send(bench, file_id, late, brain=BrainRef("digits", 2))
+    assert boxes_of(studio) == ([guess], (0, 1, 1))
+
+
 class Counting(DiffgramClient):
     """Counts what it asks of single files."""
 

@@ -48,11 +48,13 @@ def finish(cx: sqlite3.Connection, task: sqlite3.Row, user: sqlite3.Row) -> None
 def complete(cx: sqlite3.Connection, task: sqlite3.Row, user: sqlite3.Row, kind: str = "task_completed") -> None:
     """Set a task to complete, and its job if it was the last one. The file's own flag stays as it is.
 
-    Doing it again changes nothing: its file is delivered once, and once it is told.
+    Doing it again changes nothing: its file is delivered once, and once it is told. An approval is the end of its task,
+    whenever that was sent to review (recorded as ``task_review_approve``).
     """
     now = time.time()
+    ended = "coalesce(completed, ?)" if task["status"] == "complete" else "?"
     cx.execute(
-        "UPDATE task SET status = 'complete', completed = coalesce(completed, ?), updated = ? WHERE id = ?",
+        f"UPDATE task SET status = 'complete', completed = {ended}, updated = ? WHERE id = ?",  # noqa: S608 - our own
         (now, now, task["id"]),
     )
     if task["status"] == "complete":
