@@ -17,7 +17,7 @@ from diffgram_flows.sandbox.comparison import AnnotationTally
 from diffgram_flows.sandbox.export_faults import ExportFault
 from diffgram_flows.sandbox.process import SandboxProcess
 from diffgram_flows.sandbox.settings import SandboxSettings
-from diffgram_flows.sandbox.truth import CocoTruth, TrueBox, Truth
+from diffgram_flows.sandbox.truth import CocoTruth, TrueBox, TrueShape, Truth
 
 __all__ = [
     "AnnotationTally",
@@ -27,5 +27,6 @@ __all__ = [
     "SandboxProcess",
     "SandboxSettings",
     "TrueBox",
+    "TrueShape",
     "Truth",
 ]

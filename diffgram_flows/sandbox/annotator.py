@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import requests
@@ -15,7 +15,7 @@ from diffgram_flows.errors import (
     UnexpectedReply,
 )
 from diffgram_flows.sandbox.comparison import AnnotationTally, Hand, compare
-from diffgram_flows.sandbox.truth import TrueBox, Truth
+from diffgram_flows.sandbox.truth import TrueThing, Truth
 
 OPEN = ("available", "in_progress", "requires_changes")
 PAGE = 200
@@ -93,7 +93,11 @@ class Annotator:
         return total
 
     def _do(
-        self, session: requests.Session, task: dict[str, Any], truth: list[TrueBox], labels: dict[int, str]
+        self,
+        session: requests.Session,
+        task: dict[str, Any],
+        truth: Sequence[TrueThing],
+        labels: dict[int, str],
     ) -> AnnotationTally:
         file = self._post(session, f"/api/v1/task/{task['id']}/annotation/list", {})["file_serialized"]
         chance = random.Random(f"{self._seed}:{file['original_filename']}")  # noqa: S311 - mistakes, not secrets

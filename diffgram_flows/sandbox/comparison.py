@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from diffgram_flows.errors import ConfigurationError
-from diffgram_flows.sandbox.truth import TrueBox
+from diffgram_flows.sandbox.truth import TrueBox, TrueShape, TrueThing
 
 SAME_OBJECT_IOU = 0.4
 # How far a careless hand misses a corner, as a part of the box's size.
@@ -66,17 +67,36 @@ class Hand:
         Raises:
             ConfigurationError: There is no such label to draw with.
         """
-        if true.label not in self._ids:
-            raise ConfigurationError(
-                f"The label {true.label!r} of the ground truth is not in the schema of the job.",
-                cure="Add the label to the schema before annotating.",
-            )
+        label_file_id = self._id_of(true.label)
         box = {"x_min": true.x_min, "y_min": true.y_min, "x_max": true.x_max, "y_max": true.y_max}
         if self._chance.random() < self._error_rate:
             if self._chance.random() < 0.5:
                 return None
             box = self._slipped(true)
-        return {"type": "box", "label_file_id": self._ids[true.label], **box}
+        return {"type": "box", "label_file_id": label_file_id, **box}
+
+    def shape(self, true: TrueShape) -> dict[str, Any]:
+        """What is no box, as it is: a careless hand slips with boxes only.
+
+        Raises:
+            ConfigurationError: There is no such label to draw with.
+        """
+        points = [{"x": x, "y": y} for x, y in true.points]
+        attributes = {str(group): value for group, value in true.attributes}
+        return {
+            "type": true.kind,
+            "label_file_id": self._id_of(true.label),
+            **({"points": points} if points else {}),
+            **({"attribute_groups": attributes} if attributes else {}),
+        }
+
+    def _id_of(self, label: str) -> int:
+        if label not in self._ids:
+            raise ConfigurationError(
+                f"The label {label!r} of the ground truth is not in the schema of the job.",
+                cure="Add the label to the schema before annotating.",
+            )
+        return self._ids[label]
 
     def _slipped(self, true: TrueBox) -> dict[str, int]:
         dx = round((true.x_max - true.x_min) * self._chance.uniform(-SLIP, SLIP))
@@ -91,10 +111,15 @@ class Hand:
         }
 
 
-def compare(drawn: list[dict[str, Any]], truth: list[TrueBox], hand: Hand, tolerance: float) -> Sheet:
-    """Decide box by box: keep, correct, delete or draw. Instances that are no boxes are kept as they are."""
+def compare(drawn: list[dict[str, Any]], true: Sequence[TrueThing], hand: Hand, tolerance: float) -> Sheet:
+    """Decide box by box: keep, correct, delete or draw.
+
+    Instances of another type are judged where the truth has something of that type, else kept as they are.
+    """
+    truth = [each for each in true if isinstance(each, TrueBox)]
     boxes = [each for each in drawn if each["type"] == "box"]
-    sheet = Sheet([each for each in drawn if each["type"] != "box"])
+    sheet = Sheet([])
+    _judge_shapes(drawn, [each for each in true if isinstance(each, TrueShape)], hand, tolerance, sheet)
     good = _matched(boxes, truth, tolerance, hand.labels)
     open_boxes = [index for index in range(len(boxes)) if index not in good]
     open_truth = [index for index in range(len(truth)) if index not in good.values()]
@@ -107,8 +132,43 @@ def compare(drawn: list[dict[str, Any]], truth: list[TrueBox], hand: Hand, toler
         if new is not None:
             sheet.instances.append({**new, "creation_ref_id": f"annotator-{index}"})
             sheet.tally.drawn += 1
-    sheet.tally.prelabels = len(boxes)
+    sheet.tally.prelabels += len(boxes)
     return sheet
+
+
+def _judge_shapes(
+    drawn: list[dict[str, Any]], truth: list[TrueShape], hand: Hand, tolerance: float, sheet: Sheet
+) -> None:
+    """Keep what is right, delete what is not, draw what is missing."""
+    missing = list(truth)
+    kinds = {true.kind for true in truth}
+    for each in drawn:
+        if each["type"] not in kinds:
+            sheet.instances.extend([each] if each["type"] != "box" else [])
+            continue
+        sheet.tally.prelabels += 1
+        right = next((true for true in missing if _is_right(each, true, hand.labels, tolerance)), None)
+        if right is None:
+            sheet.tally.deleted += 1
+            sheet.instances.append({**each, "soft_delete": True})
+        else:
+            sheet.tally.kept += 1
+            sheet.instances.append(each)
+            missing.remove(right)
+    sheet.tally.drawn += len(missing)
+    sheet.instances += [{**hand.shape(true), "creation_ref_id": f"shape-{n}"} for n, true in enumerate(missing)]
+
+
+def _is_right(shape: dict[str, Any], true: TrueShape, labels: dict[int, str], tolerance: float) -> bool:
+    """Whether a shape says the same: of areas, the rectangles around them are compared."""
+    if shape["type"] != true.kind or labels.get(shape["label_file_id"]) != true.label:
+        return False
+    if not true.points:
+        return True
+    x, y = [point["x"] for point in shape["points"]], [point["y"] for point in shape["points"]]
+    across, down = [x for x, _ in true.points], [y for _, y in true.points]
+    around = TrueBox(true.label, min(across), min(down), max(across), max(down))
+    return _iou({"x_min": min(x), "y_min": min(y), "x_max": max(x), "y_max": max(y)}, around) >= tolerance
 
 
 def _judged(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from diffgram_flows.errors import ConfigurationError
 
@@ -27,7 +27,24 @@ class TrueBox:
     y_max: int
 
 
-Truth = Callable[[str], list[TrueBox] | None]
+@dataclass(frozen=True, slots=True)
+class TrueShape:
+    """Something else that is true of an image.
+
+    Attributes:
+        kind: ``polygon``, ``line``, ``point``, or ``tag``, which is about the whole image.
+        points: (x, y) in pixels; none for a tag.
+        attributes: Attribute group id to what is to be chosen or written there, as Diffgram takes it.
+    """
+
+    label: str
+    kind: str
+    points: tuple[tuple[int, int], ...] = ()
+    attributes: tuple[tuple[int, Any], ...] = ()
+
+
+TrueThing: TypeAlias = TrueBox | TrueShape
+Truth = Callable[[str], Sequence[TrueThing] | None]
 """The objects in the image of this file name, ``None`` for an image that the truth does not know."""
 
 
