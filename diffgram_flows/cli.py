@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from pydantic import ValidationError
@@ -45,6 +45,11 @@ for _name, _help in {
     "preflight": "Try, before anything is imported, whether an import from a bucket can work.",
 }.items():
     app.command(f"diffgram_flows.cli_importing:{_name}", name=_name, help=_help)
+app.command(
+    "diffgram_flows.cli_annotations:import_annotations",
+    name="import-annotations",
+    help="Bring annotations of COCO, YOLO or Pascal VOC onto their images.",
+)
 console = Console()
 errors = Console(stderr=True)
 
@@ -104,14 +109,37 @@ def export(
     target: Target = parameters.Target(),
     storage: Storage = parameters.StorageOptions(),
     exporting: Annotated[parameters.ExportOptions, Flat] = parameters.ExportOptions(),
+    format_: Annotated[str, Parameter(name="--format")] = "",
+    out: Path | None = None,
+    snapshot: str = "",
+    images: Literal["copy", "link", "none"] | None = None,
+    shards: int = 4,
+    masks: bool = False,
 ) -> int:
-    """Turn what people finished into an immutable snapshot, completely or not at all.
+    """Turn what people finished into an immutable snapshot; with --format, write one in the format of another tool.
 
     Parameters
     ----------
     bucket
         Where the images are fetched from; without it they come from Diffgram.
+    format_
+        coco, jsonl, label-studio, tfrecord, voc, yolo or yolo-seg.
+    out
+        A new folder for it.
+    snapshot
+        The id of the snapshot that is written; by default the newest.
+    images
+        Copy or hard-link them beside the annotations, or not; by default as the format wants it.
+    shards
+        Files of a split, for tfrecord.
+    masks
+        Masks of all objects, for tfrecord.
     """
+    if format_:
+        from diffgram_flows.cli_annotations import write_snapshot
+        from diffgram_flows.datasets.formats import WriteOptions
+
+        return write_snapshot(target, format_, out, snapshot, WriteOptions(images, shards, masks))
     form = parameters.ExportParameters(
         target=target, bucket=bucket_of(bucket, storage) if bucket else None, exporting=exporting
     )

@@ -20,7 +20,7 @@ def test_help_names_every_command_and_the_exit_codes(capsys: Any) -> None:
     text = capsys.readouterr().out
     for command in (
         *("demo", "cycle", "import", "export", "train", "predict", "update", "status", "sandbox"),
-        *("plan", "apply", "trace", "preflight"),
+        *("plan", "apply", "trace", "preflight", "import-annotations"),
     ):
         assert command in text
     assert "Exit codes: 0 done" in text

@@ -23,16 +23,22 @@ from diffgram_flows.ledger import Ledger, PushRow
 from diffgram_flows.models import Box, BrainRef, Failure, Progress, no_progress
 
 _BATCH = 200  # files that are looked up in the ledger together, and held in memory
+_PRESENT = frozenset({"intended", "sent", "confirmed", "empty"})  # on the file, or about to be
 _PATIENCE = 3  # calls that may find no server before the rest is kept back
 
 
 @dataclass(frozen=True, slots=True)
 class FileToLabel:
-    """What a brain saw in a file; no boxes mean that it saw nothing."""
+    """What a brain saw in a file, or what is known of it; no boxes mean that there is nothing.
+
+    Attributes:
+        size: Width and height of the image for which the boxes are, if it is to be compared with the file's.
+    """
 
     file_id: int
     file_name: str
     boxes: tuple[Box, ...]
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +148,26 @@ class _Pusher:
         row = PushRow(file.file_name, str(self.brain), "intended", boxes, file.file_id)
         others = [push for push in earlier if push.brain != row.brain]
         try:
-            state, reason = self._dealt_with(row, file.file_id, others)
+            state, reason = self._dealt_with(row, file, others)
         except InvalidRequest as error:
             state, reason = self._refused(error)
         except DiffgramFlowsError as error:
             state, reason = self._trouble(error), str(error)
         self._record(row, state, reason)
 
-    def _dealt_with(self, row: PushRow, file_id: int, others: Sequence[PushRow]) -> tuple[str, str]:
+    def _dealt_with(self, row: PushRow, file: FileToLabel, others: Sequence[PushRow]) -> tuple[str, str]:
         """The state that the row gets, and why."""
-        if file_id in self.started:
+        if file.file_id in self.started:
             return "skipped", "A person has started to work on it."
-        annotations = self.client.annotations(file_id)
+        if not row.is_truth and any(push.is_truth and push.state in _PRESENT for push in others):
+            return "skipped", "Its annotations were imported as the truth."
+        annotations = self.client.annotations(file.file_id)
+        size = (annotations.width, annotations.height)
+        if file.size is not None and all(size) and file.size != size:
+            return (
+                "failed",
+                f"The file has {size[0]} x {size[1]} pixels, the boxes are for {file.size[0]} x {file.size[1]}.",
+            )
         there = drawn(annotations, others)
         if there.touched:
             return "skipped", "A person has drawn, changed or deleted something."
@@ -166,7 +180,7 @@ class _Pusher:
                 return "skipped", damage
         if not row.boxes:
             return "empty", ""
-        self._send(row, file_id)
+        self._send(row, file.file_id)
         return "sent", ""
 
     def _send(self, row: PushRow, file_id: int) -> None:
