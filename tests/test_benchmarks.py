@@ -18,6 +18,7 @@ FIGURES = {
         *("plan_memory_mb", "events_microseconds", "prefect_overhead_ratio"),
     },
     "listing.py": {"s3_cpu_ratio", "parallel_speedup"},
+    "predict.py": {"pipeline_vs_naive", "pipeline_vs_bound", "rss_growth_mb"},
 }
 
 

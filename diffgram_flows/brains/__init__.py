@@ -22,6 +22,7 @@ from diffgram_flows.brains.evaluation import (
     sample_key,
 )
 from diffgram_flows.brains.gate import Gate
+from diffgram_flows.brains.legacy import convert_legacy, load_legacy
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.plots import loss_curve, precision_recall
@@ -64,6 +65,7 @@ __all__ = [
     "before_after",
     "best_threshold",
     "contact_sheet",
+    "convert_legacy",
     "draw",
     "draw_over",
     "evaluate",
@@ -71,6 +73,7 @@ __all__ = [
     "evaluate_segmentation",
     "find_method",
     "judge",
+    "load_legacy",
     "loss_curve",
     "pictures_of",
     "precision_recall",

@@ -48,7 +48,7 @@ class Brain:
         pictures: Iterable[Picture],
         *,
         score_threshold: float | None = None,
-        batch_size: int = 16,
+        batch_size: int = 8,
         tile: TileOption | Tiling = "never",
         progress: Progress = no_progress,
     ) -> Iterator[Prediction]:
@@ -86,7 +86,7 @@ def predict_many(
     pictures: Iterable[Picture],
     *,
     score_threshold: float | None = None,
-    batch_size: int = 16,
+    batch_size: int = 8,
     tile: TileOption | Tiling = "never",
     progress: Progress = no_progress,
 ) -> Iterator[tuple[Prediction, ...]]:

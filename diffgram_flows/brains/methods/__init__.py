@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from diffgram_flows.brains.methods.classification import Classification
+from diffgram_flows.brains.methods.legacy_detection import LegacyDetection
 from diffgram_flows.brains.methods.object_detection import ObjectDetection
 from diffgram_flows.brains.methods.protocol import Method, Model, Trained
 from diffgram_flows.brains.methods.semantic_segmentation import SemanticSegmentation
 from diffgram_flows.errors import ConfigurationError
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (ObjectDetection(), Classification(), SemanticSegmentation())
+    method.name: method for method in (ObjectDetection(), Classification(), SemanticSegmentation(), LegacyDetection())
 }
 
 

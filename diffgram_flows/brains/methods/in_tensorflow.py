@@ -33,15 +33,20 @@ class InTensorflow:
         progress: Progress,
         checkpoints: Path | None = None,
     ) -> Trained:
-        trained: Trained = _module(self.part).train(snapshot, folder, options, parent, progress, checkpoints)
+        trained: Trained = module(self.part).train(snapshot, folder, options, parent, progress, checkpoints)
         return trained
 
     def load(self, record: BrainRecord) -> Model:
-        model: Model = _module(self.part).load(record)
+        model: Model = module(self.part).load(record)
         return model
 
 
-def _module(part: str) -> ModuleType:
+def module(part: str) -> ModuleType:
+    """A module of :mod:`diffgram_flows.brains.tensorflow`.
+
+    Raises:
+        ConfigurationError: TensorFlow is not installed.
+    """
     try:
         return importlib.import_module(f"diffgram_flows.brains.tensorflow.{part}")
     except ModuleNotFoundError as error:

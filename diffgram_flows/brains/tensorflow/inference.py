@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from diffgram_flows.brains.methods.protocol import Answer
@@ -18,7 +17,7 @@ class Detector:
 
     Args:
         module: The loaded program, kept alive for its function.
-        function: Its signature.
+        function: Its function.
         size: Side of the square that it wants.
         label_map: Which of its classes is which label.
     """
@@ -35,7 +34,7 @@ class Detector:
         self, images: NDArray[np.uint8], sizes: Sequence[tuple[int, int]], score_threshold: float
     ) -> list[Answer]:
         """The boxes of each image, best first."""
-        found = {name: values.numpy() for name, values in self._function(images=tf.constant(images)).items()}
+        found = {name: values.numpy() for name, values in self._function(images=images).items()}
         rows = ({name: values[row] for name, values in found.items()} for row in range(len(sizes)))
         return [
             Answer(boxes_of(row, width, height, self._label_file_ids, score_threshold))

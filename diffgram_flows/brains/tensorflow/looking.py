@@ -23,7 +23,7 @@ from diffgram_flows.models import Picture, Prediction
 
 Squares = dict[int | None, NDArray[np.uint8]]
 
-_BATCHES_AHEAD = 2
+_BATCHES_AHEAD = 3
 _MAX_BYTES = 1 << 30
 # An image of more pixels is not decoded at full size ahead of its turn: few of them would fill the memory.
 _PIXELS_AHEAD = 4_000_000

@@ -29,6 +29,19 @@ TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem Tenso
 
 COMPUTING = frozenset((_ARITHMETIC + _LAYERS + _SHAPES + _CONTROL).split())
 
+# What graphs of TensorFlow 1 need beside: loops made of single operations, arrays in memory, and decoders of images
+# that are given as a tensor.
+_LEGACY = """
+Assert BatchToSpaceND Bitcast ConcatOffset ControlTrigger DecodeBmp DecodeGif DecodeImage DecodeJpeg DecodePng
+DepthToSpace DynamicStitch EnsureShape Enter Exit FusedBatchNorm FusedBatchNormV2 InvertPermutation LRN ListDiff
+LoopCond Merge NextIteration NonMaxSuppression NonMaxSuppressionV2 ParallelDynamicStitch RefEnter RefExit RefMerge
+RefNextIteration RefSwitch Reverse SpaceToBatchND SpaceToDepth StringLength Substr Switch TensorArrayConcatV3
+TensorArrayGatherV3 TensorArrayReadV3 TensorArrayScatterV3 TensorArraySizeV3 TensorArraySplitV3 TensorArrayV3
+TensorArrayWriteV3 TensorListLength TopK Unique UniqueV2
+"""
+
+LEGACY = frozenset(_LEGACY.split())
+
 # What TensorFlow adds to every saved program to write and read the files with its variables.
 SAVING = frozenset(
     (

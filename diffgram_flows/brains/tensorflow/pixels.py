@@ -15,7 +15,7 @@ from diffgram_flows.errors import ImageRejected
 from diffgram_flows.images import check_pixels
 
 _JPEG = b"\xff\xd8\xff"
-# How much smaller than it is a JPEG can be decoded. What is left has still twice the pixels that are asked for.
+# How much smaller than it is a JPEG can be decoded. What is left has half as many more on a side than are asked for.
 _REDUCTIONS = (8, 4, 2)
 
 
@@ -111,7 +111,7 @@ def _reduced(content: Any, size: int) -> Any:
     def decode(ratio: int) -> Callable[[], Any]:
         return lambda: tf.io.decode_jpeg(content, channels=3, ratio=ratio)
 
-    cases = [(shorter >= 2 * ratio * size, decode(ratio)) for ratio in _REDUCTIONS]
+    cases = [(2 * shorter >= 3 * ratio * size, decode(ratio)) for ratio in _REDUCTIONS]
     return tf.case(cases, default=decode(1))
 
 
