@@ -7,8 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, evaluate, pictures_of, train_brain
-from diffgram_flows.brains.methods import find_method
+from diffgram_flows.brains import Brain, BrainRecord, Registry, TrainingOptions, evaluate, pictures_of, train_brain
 from diffgram_flows.errors import BrainNotFound, ConfigurationError, LabelMapChanged, NotEnoughData
 from diffgram_flows.models import BrainRef, LabelMap, Sample, Snapshot
 
@@ -19,8 +18,7 @@ Adopt = Callable[[BrainRecord], BrainRecord]
 
 def test_learns_eight_images_by_heart(learned: BrainRecord, snapshot: Snapshot, labels: LabelMap) -> None:
     train = snapshot.split("train")
-    model = find_method("object_detection").load(learned)
-    predictions = model.predict(pictures_of(train), score_threshold=0.0, batch_size=8)
+    predictions = Brain.load(learned).predict(pictures_of(train), score_threshold=0.0, batch_size=8)
     assert evaluate(train, predictions, labels).map50 > 0.9
     assert learned.manifest.history[-1].loss < learned.manifest.history[0].loss / 2
     assert learned.manifest.history[-1].step == learned.manifest.options.steps
@@ -39,7 +37,7 @@ def test_the_manifest_tells_where_a_brain_comes_from(learned: BrainRecord, snaps
 def test_progress_reaches_the_last_step(learning: tuple[BrainRecord, list[tuple[int, int]]]) -> None:
     record, told = learning
     steps = record.manifest.options.steps
-    assert told == [(epoch.step, steps) for epoch in record.manifest.history]
+    assert told == [(0, steps), *((epoch.step, steps) for epoch in record.manifest.history)]
     assert told[-1] == (steps, steps)
 
 
@@ -97,8 +95,9 @@ def test_a_grown_brain_keeps_what_it_knew(
     assert new.shape[-1] == 3
     np.testing.assert_allclose(new[..., :2], old, atol=1e-6)
     test = snapshot.split("train")
-    model = find_method("object_detection").load(child)
-    found = evaluate(test, model.predict(pictures_of(test), score_threshold=0.0, batch_size=8), grown.label_map)
+    found = evaluate(
+        test, Brain.load(child).predict(pictures_of(test), score_threshold=0.0, batch_size=8), grown.label_map
+    )
     assert found.map50 > 0.8
 
 

@@ -55,7 +55,9 @@ class Batches:
         signature = tuple(tf.TensorSpec((size, *part.shape[1:]), part.dtype) for part in self._parts)
         numbered = (tf.TensorSpec((), tf.int64), *signature)
         dataset = tf.data.Dataset.from_generator(partial(self._generate, first), output_signature=numbered)
-        return dataset.map(self._prepare, tf.data.AUTOTUNE).prefetch(2)
+        # TensorFlow would make it one after the other in deterministic mode anyway, and complain.
+        parallel = None if self._options.deterministic else tf.data.AUTOTUNE
+        return dataset.map(self._prepare, parallel).prefetch(2)
 
     def _prepare(self, step: Any, images: Any, *targets: Any) -> tuple[Any, ...]:
         if self._augment is None or not self._options.augmentation:

@@ -49,7 +49,7 @@ def fit(
         options: Length, rates, averaging, patience.
         judge: Looks at the averaged network after each interval.
         checkpoints: A folder of this training alone, for its state; nothing is kept where there is none.
-        progress: Told after every interval, a twentieth of the training.
+        progress: Told where the training begins, and after every interval, a twentieth of the training.
         frozen: Layers that do not learn in the first ``options.frozen`` of the steps.
 
     Returns:
@@ -89,10 +89,11 @@ class _Loop:
 
     @property
     def _done(self) -> int:
-        return int(self._state.step.numpy())
+        return self._state.step
 
     def run(self, data: Data, frozen: Sequence[Any]) -> None:
         steps, thaw = self._options.steps, round(self._options.steps * self._options.frozen) if frozen else 0
+        self._progress(self._done, steps, _note(self.history[-1]) if self.history else "")
         batches = iter(data.batches(self._done))
         for first, last, layers in ((0, thaw, frozen), (thaw, steps, ())):
             if not first <= self._done < last:

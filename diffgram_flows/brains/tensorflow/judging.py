@@ -40,14 +40,19 @@ def make_judge(
 
     def judge(network: Any) -> Judged:
         def look(batch: Any, *wanted: Any) -> tuple[Any, Any]:
-            outputs = network(batch, training=False)
+            outputs = tf.nest.map_structure(_as_float32, network(batch, training=False))
             loss = objective(outputs, *wanted)
             return tf.stack([loss.total, tf.cast(loss.count, tf.float32)]), answer(outputs)
 
         if id(network) not in compiled:
-            compiled[id(network)] = tf.function(look, jit_compile=False, reduce_retracing=True)
+            compiled[id(network)] = tf.function(look, autograph=False, jit_compile=False, reduce_retracing=True)
         seen = [compiled[id(network)](*batch) for batch in in_order(images, targets, batch_size)]
         total, count = np.sum([losses.numpy() for losses, _ in seen], axis=0)
         return Judged(float(total / max(count, 1.0)), scores([answers for _, answers in seen]))
 
     return judge
+
+
+def _as_float32(values: Any) -> Any:
+    """What a network in half precision says."""
+    return tf.cast(values, tf.float32)

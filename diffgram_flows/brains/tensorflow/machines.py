@@ -73,14 +73,3 @@ def _policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def make_optimizer(options: TrainingOptions, *, half: bool) -> Any:
-    """AdamW; in half precision with a loss scale that finds its own size, so that small gradients do not vanish."""
-    optimizer = keras.optimizers.AdamW(options.learning_rate, weight_decay=options.weight_decay)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if half else optimizer
-
-
-def loss_scale(optimizer: Any) -> Any:
-    """What the gradients of ``optimizer.scale_loss`` are too large by."""
-    return optimizer.dynamic_scale.value if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else 1.0

@@ -15,10 +15,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from diffgram_flows.brains.options import TrainingOptions
-from diffgram_flows.brains.tensorflow.machines import is_half, loss_scale, make_optimizer, strategy_of
+from diffgram_flows.brains.tensorflow.adamw import AdamW
+from diffgram_flows.brains.tensorflow.machines import is_half, strategy_of
 from diffgram_flows.brains.tensorflow.objective import Objective
-
-_LARGEST_GRADIENT = 10.0
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -31,39 +30,49 @@ class TrainingState:
         objective: What is minimised.
         options: Optimiser and averaging.
         interval: Steps over which losses are averaged.
-
-    Attributes:
-        averaged: A network of the same layers whose weights are the moving average; it becomes the brain.
     """
 
     def __init__(self, network: Any, objective: Objective, options: TrainingOptions, interval: int) -> None:
         self.network = network
-        self.strategy = strategy_of(network)
+        self._strategy = strategy_of(network)
         self._objective, self._options, self._interval = objective, options, interval
-        with self.strategy.scope():
-            self.averaged = keras.models.clone_model(network)
-            self.averaged.set_weights(network.get_weights())
-            self.optimizer = make_optimizer(options, half=is_half(network))
-            self.optimizer.build(network.trainable_variables)
-            self.step = tf.Variable(0, trainable=False, dtype=tf.int64)
-            # The interval's sums so far: of the loss, then of its parts.
-            self.sums = tf.Variable(tf.zeros([1 + len(objective.parts)]), trainable=False)
+        self._learned = [weight.value for weight in network.trainable_weights]
+        self._counted = [weight.value for weight in network.non_trainable_weights]
+        self._sizes = [int(np.prod(weight.shape)) for weight in (*self._learned, *self._counted)]
+        self._optimizer = AdamW(sum(self._sizes[: len(self._learned)]), options.weight_decay, half=is_half(network))
+        self._mean = tf.Variable(_joined([*self._learned, *self._counted]), trainable=False)
+        self._step = tf.Variable(0, trainable=False, dtype=tf.int64)
+        # The interval's sums so far: of the loss, then of its parts.
+        self._sums = tf.Variable(tf.zeros([1 + len(objective.parts)]), trainable=False)
+        with self._strategy.scope():
+            self._averaged = keras.models.clone_model(network)
+
+    @property
+    def step(self) -> int:
+        """How many steps have been made."""
+        return int(self._step.numpy())
+
+    @property
+    def averaged(self) -> Any:
+        """A network of the same layers whose weights are the moving average; it becomes the brain."""
+        pieces = iter(np.split(self._mean.numpy(), np.cumsum(self._sizes)[:-1]))
+        for weight in (*self._averaged.trainable_weights, *self._averaged.non_trainable_weights):
+            weight.assign(next(pieces).reshape(weight.shape))
+        return self._averaged
 
     def means(self) -> list[float]:
         """Of the loss and its parts, over the interval that is just over."""
-        steps = (int(self.step.numpy()) - 1) % self._interval + 1
-        return [float(value) / steps for value in self.sums.numpy()]
+        steps = (self.step - 1) % self._interval + 1
+        return [float(value) / steps for value in self._sums.numpy()]
 
     def compiled(self) -> Callable[..., None]:
         """A function that makes one step with a batch and a learning rate, for the layers that are trainable now."""
         # XLA is 2 to 3 times slower for these networks on a CPU and takes 20 s to compile.
-        compiled = tf.function(self._take, jit_compile=False, reduce_retracing=True)
-        replicas = self.strategy.num_replicas_in_sync
+        compiled = tf.function(self._take, autograph=False, jit_compile=False, reduce_retracing=True)
+        replicas = self._strategy.num_replicas_in_sync
 
         def step(batch: Sequence[Any], rate: float) -> None:
-            # A Keras schedule would be built into the graph once for every variable.
-            self.optimizer.learning_rate = rate
-            compiled(*(batch if replicas == 1 else self._divided(batch)))
+            compiled(tf.constant(rate, tf.float32), *(batch if replicas == 1 else self._divided(batch)))
 
         return step
 
@@ -82,17 +91,14 @@ class TrainingState:
 
     def _variables(self) -> dict[str, Any]:
         # ``variables``, not ``weights``: the seeds of dropout layers belong to the state.
-        groups = {
-            "network": [variable.value for variable in self.network.variables],
-            "averaged": [variable.value for variable in self.averaged.weights],
-            "optimizer": [variable.value for variable in self.optimizer.variables],
-            "loop": [self.step, self.sums],
-        }
+        network = [variable.value for variable in self.network.variables]
+        loop = [self._step, self._sums, self._mean]
+        groups = {"network": network, "optimizer": self._optimizer.variables, "loop": loop}
         return {f"{group}/{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
 
     def _divided(self, batch: Sequence[Any]) -> list[Any]:
         """A batch in one piece for each device."""
-        replicas = self.strategy.num_replicas_in_sync
+        replicas = self._strategy.num_replicas_in_sync
         size = int(batch[0].shape[0])
         ends = [size * number // replicas for number in range(replicas + 1)]
 
@@ -101,42 +107,55 @@ class TrainingState:
                 number = context.replica_id_in_sync_group
                 return values[ends[number] : ends[number + 1]]
 
-            return self.strategy.experimental_distribute_values_from_function(of)
+            return self._strategy.experimental_distribute_values_from_function(of)
 
         return [piece(values) for values in batch]
 
-    def _take(self, *batch: Any) -> None:
-        losses = self.strategy.run(self._learn, args=batch)
-        if self.strategy.num_replicas_in_sync > 1:  # the same on each of them
-            losses = self.strategy.experimental_local_results(losses)[0]
-        first = self.step % self._interval == 0
-        self.sums.assign(tf.where(first, losses, self.sums + losses))
-        self.step.assign_add(1)
+    def _take(self, rate: Any, *batch: Any) -> None:
+        """A step: what every device does with its part of the batch, then what is done once with all of it."""
+        gradient, losses = self._strategy.run(self._learn, args=batch)
+        gradient = self._strategy.reduce(tf.distribute.ReduceOp.SUM, gradient, axis=None)
+        losses = self._strategy.experimental_local_results(losses)[0]  # the same on each of them
+        weights = self._optimizer.updated(_joined(self._learned), gradient, rate, self._mask())
+        for weight, values in zip(self._learned, tf.split(weights, self._sizes[: len(self._learned)]), strict=True):
+            weight.assign(tf.reshape(values, weight.shape))
+        first = self._step % self._interval == 0
+        self._sums.assign(tf.where(first, losses, self._sums + losses))
+        self._step.assign_add(1)
         # A short memory at first: the average must not remember the random start.
-        count = tf.cast(self.step, tf.float32)
+        count = tf.cast(self._step, tf.float32)
         decay = tf.minimum(self._options.averaging, count / (count + 10))
-        for mean, weight in zip(self.averaged.weights, self.network.weights, strict=True):
-            mean.value.assign(decay * mean.value + (1 - decay) * tf.cast(weight.value, mean.dtype))
+        everything = tf.concat([weights, _joined(self._counted)], 0) if self._counted else weights
+        self._mean.assign(decay * self._mean + (1 - decay) * everything)
 
-    def _learn(self, images: Any, *targets: Any) -> Any:
-        """One device's part of a step; returns the loss and its parts, of the whole batch."""
-        variables = self.network.trainable_variables
+    def _learn(self, images: Any, *targets: Any) -> tuple[Any, Any]:
+        """One device's part: its gradient, and the loss and its parts of the whole batch."""
         with tf.GradientTape() as tape:
             loss = self._objective(self.network(images, training=True), *targets)
             numbers = tf.stack([tf.cast(value, tf.float32) for value in (loss.count, loss.total, *loss.parts)])
-            numbers = self._summed(tf.stop_gradient(numbers))
-            count = tf.maximum(numbers[0], 1.0)
-            scaled = self.optimizer.scale_loss(tf.cast(loss.total, tf.float32) / count)
-        gradients = self._summed(tape.gradient(scaled, variables))
-        clipped, _ = tf.clip_by_global_norm(gradients, _LARGEST_GRADIENT * loss_scale(self.optimizer))
-        replicas = self.strategy.num_replicas_in_sync
-        if replicas > 1:  # Keras adds them up once more; left to itself it would clip them before that
-            clipped = [gradient / replicas for gradient in clipped]
-        self.optimizer.apply(clipped, variables)
-        return numbers[1:] / count
+            if self._strategy.num_replicas_in_sync > 1:
+                everywhere = tf.distribute.get_replica_context()
+                numbers = everywhere.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(numbers))
+            count = tf.maximum(tf.stop_gradient(numbers[0]), 1.0)
+            scaled = tf.cast(loss.total, tf.float32) / count * self._optimizer.scale
+        learning = [variable for variable, learns in zip(self._learned, self._learns(), strict=True) if learns]
+        gradients = iter(tape.gradient(scaled, learning, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+        every = [
+            next(gradients) if learns else tf.zeros_like(variable)
+            for variable, learns in zip(self._learned, self._learns(), strict=True)
+        ]
+        return _joined(every), numbers[1:] / count
 
-    def _summed(self, values: Any) -> Any:
-        """Over all devices."""
-        if self.strategy.num_replicas_in_sync == 1:
-            return values
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+    def _learns(self) -> list[bool]:
+        """Which of the variables that can learn do so now."""
+        now = {id(weight.value) for weight in self.network.trainable_weights}
+        return [id(variable) in now for variable in self._learned]
+
+    def _mask(self) -> Any | None:
+        learns = self._learns()
+        return None if all(learns) else tf.constant(np.repeat(learns, self._sizes[: len(learns)]))
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """One long vector."""
+    return tf.concat([tf.reshape(value, [-1]) for value in values], 0)

@@ -41,7 +41,7 @@ def write_checkpoint(path: Path, arrays: Mapping[str, NDArray[Any]], record: Map
 def read_checkpoint(path: Path) -> Checkpoint | None:
     """The state, ``None`` where there is none or a disk has damaged it: then the training begins anew."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return Checkpoint(arrays, json.loads(arrays.pop(_RECORD).tobytes()))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
