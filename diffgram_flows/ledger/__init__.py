@@ -33,6 +33,7 @@ from diffgram_flows.ledger.ledger import Ledger
 from diffgram_flows.ledger.outcomes import Outcome
 from diffgram_flows.ledger.pacing import SERVER_LIMITS, Limit, SharedPacer
 from diffgram_flows.ledger.plans import Plan
+from diffgram_flows.ledger.promotions import PromotionRow
 from diffgram_flows.ledger.pushes import PushRow
 from diffgram_flows.ledger.recording import Recorded
 from diffgram_flows.ledger.rows import ObjectRow
@@ -54,6 +55,7 @@ __all__ = [
     "ObjectRow",
     "Outcome",
     "Plan",
+    "PromotionRow",
     "PushRow",
     "Recorded",
     "SharedPacer",

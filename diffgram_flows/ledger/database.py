@@ -13,7 +13,7 @@ from diffgram_flows.errors import ConfigurationError, LedgerError
 from diffgram_flows.ledger.ledger import Ledger
 from diffgram_flows.ledger.troubles import Troubles, trouble
 
-HEAD = "0002"
+HEAD = "0003"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
 

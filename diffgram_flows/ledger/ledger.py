@@ -14,6 +14,7 @@ from diffgram_flows.ledger.locks import Locks
 from diffgram_flows.ledger.objects import Objects
 from diffgram_flows.ledger.pacing import SERVER_LIMITS, Limit, SharedPacer
 from diffgram_flows.ledger.plans import Plans
+from diffgram_flows.ledger.promotions import Promotions
 from diffgram_flows.ledger.pushes import Pushes
 from diffgram_flows.ledger.schema import positions
 from diffgram_flows.ledger.work import Work
@@ -30,6 +31,7 @@ class Ledger(Book):
         work: Jobs and tasks.
         pushes: Predictions that were sent.
         history: Label map, snapshots, trainings.
+        promotions: Which brain took which one's place.
         locks: Who works right now.
     """
 
@@ -43,6 +45,7 @@ class Ledger(Book):
         self.work = Work(engine, target)
         self.pushes = Pushes(engine, target)
         self.history = History(engine, target)
+        self.promotions = Promotions(engine, target)
         self.locks = Locks(engine, target)
 
     def position(self) -> int:

@@ -147,6 +147,7 @@ pushes = sa.Table(
     sa.Column("boxes", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Column("input_id", sa.BigInteger),  # the import that carried it; a later push of the same boxes has another
     sa.Index(None, "target", "brain", "state"),
 )
 
@@ -185,6 +186,23 @@ trainings = sa.Table(
     sa.Column("map50", sa.Float),
     sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
+)
+
+promotions = sa.Table(
+    "promotions",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("brain", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("from_version", sa.BigInteger),
+    sa.Column("to_version", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("number", sa.BigInteger),
+    sa.Column("training", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Index(None, "target", "brain"),
 )
 
 locks = sa.Table(
