@@ -31,6 +31,7 @@ def train(parameters: TrainParameters) -> str:
             name=options.brain,
             registry=workspace.registry,
             options=_training_options(options, warm=champion is not None),
+            method=options.method,
             start_from=champion.ref if champion else None,
             checkpoints=workspace.workdir / "training",
             progress=progress,
