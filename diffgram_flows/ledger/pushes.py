@@ -105,6 +105,12 @@ class Pushes(Book):
             for row in connection.execution_options(yield_per=_STREAMED).execute(query):
                 yield push_row(row), row.today
 
+    def brains(self) -> set[str]:
+        """Every brain of which something was pushed, or was about to be."""
+        query = sa.select(pushes.c.brain).where(pushes.c.target == self._target).distinct()
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
+
     def ground_truth_files(self) -> set[int]:
         """Ids of the files whose annotations were imported as the truth, and are there."""
         query = sa.select(pushes.c.file_id).where(

@@ -76,6 +76,7 @@ def finished_file(studio: Studio, *drawn: TrueBox, prelabel: Sequence[Box] = ())
     studio.bench.draw(1)
     studio.finish({NAME: list(drawn)}, prelabel=Prelabels(tuple(prelabel), str(BRAIN)) if prelabel else None)
     (file_id,) = studio.bench.ledger.work.finished_files()
+    time.sleep(0.02)  # a change of the file in the same moment as the end of its task would be taken for that end
     return file_id
 
 
@@ -118,13 +119,12 @@ def test_what_a_person_left_is_confirmed_what_was_changed_or_drawn_is_human(stud
     assert judged == (2, 1, 0)
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["intended", "of another process's ledger row"])
+@pytest.mark.parametrize("known", [True, False], ids=["our brain", "a brain of another ledger"])
 def test_what_arrives_after_the_end_of_a_task_is_excluded(studio: Studio, car: int, known: bool) -> None:
     file_id = finished_file(studio, box("car"))
-    send(studio.bench, file_id, Box(car, 1, 1, 9, 9), Box(car, 40, 30, 60, 46))
-    if not known:
-        send(studio.bench, file_id, Box(car, 2, 2, 30, 30), brain=BrainRef("digits", 2), known=False)
-    assert boxes_of(studio) == ([Box(car, 4, 6, 30, 40)], (1, 0, 2 if known else 3))
+    brain = BRAIN if known else BrainRef("stranger", 1)
+    send(studio.bench, file_id, Box(car, 1, 1, 9, 9), Box(car, 40, 30, 60, 46), brain=brain, known=known)
+    assert boxes_of(studio) == ([Box(car, 4, 6, 30, 40)], (1, 0, 2))
 
 
 def test_a_packet_that_arrives_twice_brings_nothing_back(studio: Studio, car: int) -> None:
