@@ -11,6 +11,7 @@ from diffgram_flows.cli import MISUSED
 from diffgram_flows.cli import main as cli
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.sandbox import SandboxSettings
+from diffgram_flows.sandbox.export_faults import fault_of
 from diffgram_flows.sandbox.server import main
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -24,6 +25,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cpu_gate_pause": 5.0}, "cpu_gate_pause is 5.0"),
     ({"cpu_gate_pause": 5.0, "cpu_gate_every": 5.0}, "cpu_gate_every = 5.0"),
     ({"seed": -1}, "seed is -1"),
+    ({"export_fault": "truncated, none, flood"}, "no export fault 'flood'"),
+    ({"export_fault": ""}, "no export fault ''"),
 ]
 
 
@@ -48,11 +51,22 @@ def test_a_setting_of_another_kind_is_named(settings: dict[str, Any]) -> None:
         SandboxSettings(**settings)
 
 
+def test_exports_meet_the_faults_in_turn() -> None:
+    assert [fault_of("truncated, none,slow", export_id) for export_id in (1, 2, 3, 4, 99)] == [
+        "truncated",
+        "none",
+        "slow",
+        "slow",
+        "slow",
+    ]
+
+
 def test_settings_travel_through_the_command_line() -> None:
     settings = SandboxSettings(
         rate_limits=False,
         fault_rate=0.25,
         fault_kinds="reset,delay",
+        export_fault="truncated,none",
         worker_death_rate=0.1,
         download_delay=2,
         cpu_gate_every=30.0,
