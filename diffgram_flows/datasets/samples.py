@@ -82,11 +82,15 @@ class SampleSequence(Sequence[Sample]):
     def __repr__(self) -> str:
         return f"<{len(self)} samples of snapshot {self._id}>"
 
-    def tables(self) -> Iterator[tuple[Any, Any]]:
-        """Images and their annotations as Arrow tables, a few thousand images at a time: for whole columns at once."""
+    def tables(self, *, images: list[str] | None = None) -> Iterator[tuple[Any, Any]]:
+        """Images and their annotations as Arrow tables, a few thousand images at a time: for whole columns at once.
+
+        Args:
+            images: Which columns of the images; all by default.
+        """
         for number, (first, end) in enumerate(self._images.bounds()):
             start = int(self._ends[first - 1]) if first else 0
-            yield self._images.table(number), self._instances.rows(start, int(self._ends[end - 1]))
+            yield self._images.table(number, images), self._instances.rows(start, int(self._ends[end - 1]))
 
     def _in_order(self, places: npt.NDArray[np.int64]) -> Iterator[Sample]:
         """The samples at these places."""
@@ -145,9 +149,9 @@ class RowGroups:
         """Some columns as a whole."""
         return self._file.read(columns=list(names))
 
-    def table(self, number: int) -> Any:
-        """A row group."""
-        return self._file.read_row_group(number)
+    def table(self, number: int, columns: list[str] | None = None) -> Any:
+        """A row group, or some columns of it."""
+        return self._file.read_row_group(number, columns=columns)
 
     def tables(self) -> Iterator[Any]:
         """All row groups, one after the other."""

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 from diffgram_flows.datasets.formats.base import SPLITS, Tally, WriteOptions, WriteReport
 from diffgram_flows.datasets.formats.json_text import json_bytes
 from diffgram_flows.datasets.formats.placing import Placer
 from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.geometry import polygon_area, rectangle
-from diffgram_flows.models import Annotation, LabelMap, Sample
+from diffgram_flows.models import Annotation, LabelMap, Sample, Split
 
 ANNOTATIONS, IMAGES = "annotations", "images"
-_BOX = b'{"id":%d,"image_id":%d,"category_id":%d,"bbox":[%d,%d,%d,%d],"area":%d,"iscrowd":0}'
+_BOX = b',{"id":%d,"image_id":%d,"category_id":%d,"bbox":[%d,%d,%d,%d],"area":%d,"iscrowd":0}'
 _FLUSHED = 1000  # fragments that are written together
 
 
@@ -50,19 +50,30 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
     (folder / ANNOTATIONS).mkdir(parents=True)
     with ExitStack() as stack:
         files = {split: _SplitFile(stack, folder / file_name(split), tally) for split in SPLITS}
-        for sample in samples:
-            name = sample.file_name
-            if placer.policy != "none":
-                name = placer.name(sample)
-                placer.place(sample, folder / IMAGES / name)
-            files[sample.split].add(sample, name)
+        if isinstance(samples, _Columnar) and placer.policy == "none":
+            _write_columns(samples, files)
+        else:
+            for sample in samples:
+                name = sample.file_name
+                if placer.policy != "none":
+                    name = placer.name(sample)
+                    placer.place(sample, folder / IMAGES / name)
+                files[sample.split].add(sample, name)
         for file in files.values():
             file.finish(label_map)
     return tally.report()
 
 
+@runtime_checkable
+class _Columnar(Protocol):
+    """Samples that can be had as tables: the images, and their annotations, some thousand images at a time."""
+
+    def tables(self, *, images: list[str] | None = None) -> Iterator[tuple[Any, Any]]: ...
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+
+
 class _SplitFile:
-    """One file while it grows. The annotations, which come after all images in it, wait in a nameless file."""
+    """One file while it grows. Its images, which come after all annotations in it, wait in a nameless file."""
 
     def __init__(self, stack: ExitStack, path: Path, tally: Tally) -> None:
         self._file: IO[bytes] = stack.enter_context(path.open("wb"))
@@ -71,8 +82,8 @@ class _SplitFile:
         self._tally = tally
         self._images: list[bytes] = []
         self._annotations: list[bytes] = []
-        self._flushed_images = self._flushed = 0
-        self._file.write(b'{"images":[')
+        self.images = self.annotations = 0
+        self._file.write(b'{"annotations":[')
 
     def add(self, sample: Sample, name: str) -> None:
         """One image with its annotations; annotation ids count from 1, which COCO tools expect."""
@@ -82,7 +93,7 @@ class _SplitFile:
             "width": sample.width,
             "height": sample.height,
         }
-        fragments, image_id, number = self._annotations, sample.file_id, self._flushed + len(self._annotations)
+        fragments, image_id, number = self._annotations, sample.file_id, self.annotations + len(self._annotations)
         boxes = 0
         for annotation in sample.annotations:
             if annotation.type == "box" and not annotation.attributes:  # the usual case, and a million of them
@@ -97,37 +108,67 @@ class _SplitFile:
                 self._tally.written["tag"] += 1
             elif (entry := _entry(annotation)) is not None:
                 number += 1
-                fragments.append(json_bytes({"id": number, "image_id": image_id, **entry}))
+                fragments.append(b"," + json_bytes({"id": number, "image_id": image_id, **entry}))
                 self._tally.written[annotation.type] += 1
             else:
                 self._tally.left_out[f"{annotation.type}s"] += 1
         if boxes:
             self._tally.written["box"] += boxes
         self._tally.images += 1
-        self._images.append(json_bytes(image))
+        self._images.append(b"," + json_bytes(image))
         if len(self._images) + len(fragments) > _FLUSHED:
-            self._flush()
+            self.flush()
+
+    def add_text(self, images: int, image_text: bytes, boxes: int, box_text: Any) -> None:
+        """Entries that are ready; a comma goes before each. Call :meth:`flush` before."""
+        self._tally.images += images
+        if boxes:
+            self._tally.written["box"] += boxes
+        self._write(self._rest, self.images, image_text)
+        self._write(self._file, self.annotations, box_text)
+        self.images += images
+        self.annotations += boxes
 
     def finish(self, label_map: LabelMap) -> None:
         """Write what is left, and the categories."""
-        self._flush()
-        self._file.write(b'],"annotations":[')
+        self.flush()
+        self._file.write(b'],"images":[')
         self._rest.seek(0)
         shutil.copyfileobj(self._rest, self._file, 1 << 20)
         categories = [{"id": i, "name": name, "supercategory": ""} for i, name in display_names(label_map).items()]
         self._file.write(b'],"categories":' + json_bytes(categories) + b"}\n")
 
-    def _flush(self) -> None:
-        for file, fragments, before in (
-            (self._file, self._images, self._flushed_images),
-            (self._rest, self._annotations, self._flushed),
-        ):
-            if fragments:
-                file.write((b"," if before else b"") + b",".join(fragments))
-        self._flushed_images += len(self._images)
-        self._flushed += len(self._annotations)
+    def flush(self) -> None:
+        """Write what has come together."""
+        self._write(self._rest, self.images, b"".join(self._images))
+        self._write(self._file, self.annotations, b"".join(self._annotations))
+        self.images += len(self._images)
+        self.annotations += len(self._annotations)
         self._images.clear()
         self._annotations.clear()
+
+    def _write(self, file: IO[bytes], before: int, text: Any) -> None:
+        view = memoryview(text)
+        file.write(view if before else view[1:])  # no comma before the first
+
+
+def _write_columns(samples: _Columnar, files: Mapping[Split, _SplitFile]) -> None:
+    """Boxes as whole columns; where there is anything else, the samples one by one."""
+    from diffgram_flows.datasets.formats import coco_columns
+
+    first = 0
+    for images, instances in samples.tables(images=coco_columns.IMAGE_COLUMNS):
+        end = first + images.num_rows
+        if coco_columns.plain(instances):
+            for file in files.values():
+                file.flush()
+            written = {split: file.annotations for split, file in files.items()}
+            for part in coco_columns.parts(images, instances, written):
+                files[part.split].add_text(part.images, part.image_text, part.boxes, part.box_text)
+        else:
+            for sample in samples[first:end]:
+                files[sample.split].add(sample, sample.file_name)
+        first = end
 
 
 def _entry(annotation: Annotation) -> dict[str, Any] | None:

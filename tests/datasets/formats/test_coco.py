@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from servers.shelf import Shelf
 
+from diffgram_flows.datasets import columns
 from diffgram_flows.datasets.converting import write_format
+from diffgram_flows.datasets.formats.coco import file_name
 from diffgram_flows.datasets.formats.coco_reading import from_coco, read
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.models import Annotation, Box, LabelMap, Sample
@@ -164,3 +170,58 @@ def test_malformed_files_are_refused_by_key(path: list[Any], value: Any, message
     place[path[-1]] = value
     with pytest.raises(DatasetError, match=message + r".*Correct the file"):
         from_coco(coco)
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["boxes alone", "anything"])
+def test_columns_of_a_snapshot_make_the_same_bytes_as_its_samples(shelf: Shelf, tmp_path: Path, more: bool) -> None:
+    keys = [f"{number}.jpg" for number in range(30)]
+    for number, key in enumerate(keys):
+        shelf.finish(key, *(Box(4, n, 0, n + 9, 9) for n in range(number % 5)), Box(7, 0, 0, 64, 48))
+    shelf.finish('empty "quoted" \\ name é.jpg')
+    if more:
+        points = [{"x": x, "y": y} for x, y in ((0, 0), (9, 0), (9, 9))]
+        outline = {"type": "polygon", "label_file_id": 4, "points": points, "attribute_groups": {"1": "heavily"}}
+        shelf.finish("polygon.jpg", instances=[outline])
+    snapshot, _ = shelf.snapshot()
+    reports = [
+        write_format("coco", samples, snapshot.label_map, tmp_path / name)
+        for name, samples in (("columns", snapshot.samples), ("samples", list(snapshot.samples)))
+    ]
+    assert reports[0] == reports[1]
+    boxes = 30 + sum(number % 5 for number in range(30))
+    assert reports[0].written == {"box": boxes} | ({"polygon": 1} if more else {})
+    for split in ("train", "val", "test"):
+        one, other = (tmp_path / name / file_name(split) for name in ("columns", "samples"))
+        assert one.read_bytes() == other.read_bytes()
+    assert len(read(tmp_path / "columns").images) == 31 + more
+
+
+def test_large_numbers_in_columns_are_written_like_small_ones(tmp_path: Path) -> None:
+    sides = (1, 9_999, 10_000, 10_001, 90_000, 123_456_789)
+    samples = [
+        Sample(10**n + n % 2, f"{n}.jpg", "", "00", Path("a"), 10**9, 10**9, "train", drawn)
+        for n in range(17)
+        for drawn in [tuple(Annotation("box", n + 1, ((0, side - 1), (side, side + 9))) for side in sides)]
+    ]
+    labels = LabelMap(tuple((n + 1, f"label {n}") for n in range(17)))
+    for name, chosen in (("columns", Tables(samples)), ("samples", samples)):
+        write_format("coco", chosen, labels, tmp_path / name)
+    one, other = (tmp_path / name / file_name("train") for name in ("columns", "samples"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+class Tables(list[Sample]):
+    """Samples that can be had as columns, five at a time."""
+
+    def tables(self, *, images: list[str] | None = None) -> Iterator[tuple[Any, Any]]:
+        for first in range(0, len(self), 5):
+            part = self[first : first + 5]
+            names = [field.name for field in columns.IMAGES]
+            values: dict[str, Any] = {name: [getattr(sample, name, None) for sample in part] for name in names}
+            values |= {"annotations": [len(sample.annotations) for sample in part]}
+            values |= {name: ["" for _ in part] for name in ("version", "path", "group")}
+            drawn = [annotation for sample in part for annotation in sample.annotations]
+            ids = np.array([sample.file_id for sample in part for _ in sample.annotations], np.int64)
+            batches = columns.image_batch(values), columns.instance_batch(drawn, ids)
+            about, instances = (pa.Table.from_batches([batch]) for batch in batches)
+            yield about.select(images or names), instances
