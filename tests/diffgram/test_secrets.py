@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import pickle
@@ -129,6 +130,7 @@ CALLS: dict[str, Callable[[DiffgramClient, Path], Any]] = {
     "export now": lambda client, _: client.export_now(job_id=1),
     "link": lambda client, _: client.export_link(13),
     "fetch": lambda client, _: client.fetch_export(13).__enter__(),
+    "saved export": lambda client, _: client.save_export(13, io.BytesIO()),
     "connections": lambda client, _: client.connections(),
 }
 CONTENT = ("packet", "instances", "pieces", "retry")
