@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FIGURES = {
     "client.py": {"packet_throughput_ratio"},
+    "datasets.py": {"snapshot_rss_mb", "boxes_per_second", "parse_ratio", "coco_ratio"},
     "importing.py": {
         *("paced_rate_share", "http_429", "unpaced_throughput_ratio", "resync_ratio", "ledger_rows_per_second"),
         *("plan_memory_mb", "events_microseconds", "prefect_overhead_ratio"),

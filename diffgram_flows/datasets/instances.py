@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
 from diffgram_flows.geometry import clipped_line, clipped_polygon, contains, is_flat
@@ -19,6 +20,8 @@ from diffgram_flows.models import Annotation, AnnotationType, Box, Point
 Attributes: TypeAlias = tuple[tuple[int, str], ...]
 _Points: TypeAlias = tuple[Point, ...]
 _Key: TypeAlias = tuple[AnnotationType, int, _Points]
+
+_usual = itemgetter("type", "label_file_id", "x_min", "y_min", "x_max", "y_max", "attribute_groups")
 
 DRAWN_TWICE = "drawn twice"
 OUTSIDE = "outside the image"
@@ -54,6 +57,15 @@ def read_instances(instances: Iterable[Mapping[str, Any]]) -> Drawing:
     found: dict[_Key, Attributes] = {}
     skipped: Counter[str] = Counter()
     for instance in instances:
+        try:  # the usual case, and a million of them: a box of whole pixels without attributes
+            kind, label, left, top, right, bottom, groups = _usual(instance)
+            if kind == "box" and not groups and type(label) is int and left < right and top < bottom:
+                usual: _Key = ("box", label, ((left, top), (right, bottom)))
+                if usual not in found and type(left) is type(top) is type(right) is type(bottom) is int:
+                    found[usual] = ()
+                    continue
+        except (KeyError, TypeError):
+            pass
         key = _read(instance)
         if isinstance(key, str):
             skipped[key] += 1
@@ -64,10 +76,7 @@ def read_instances(instances: Iterable[Mapping[str, Any]]) -> Drawing:
             skipped[DRAWN_TWICE] += 1
             attributes = max(found[key], attributes, key=_completeness)
         found[key] = attributes
-    return Drawing(
-        tuple([Annotation(kind, label, points, found[kind, label, points]) for kind, label, points in sorted(found)]),
-        skipped,
-    )
+    return Drawing(tuple([Annotation(*key, found[key]) for key in sorted(found)]), skipped)
 
 
 def fitted(drawing: Drawing, width: int, height: int) -> Drawing:
@@ -76,7 +85,11 @@ def fitted(drawing: Drawing, width: int, height: int) -> Drawing:
     A line that leaves the image and comes back becomes several lines. What is the same after the cut counts once.
     """
     for annotation in drawing.annotations:
-        if not contains(width, height, annotation.points):
+        if annotation.type == "box":
+            (left, top), (right, bottom) = annotation.points
+            if left < 0 or top < 0 or right > width or bottom > height:
+                break
+        elif not contains(width, height, annotation.points):
             break
     else:
         return drawing

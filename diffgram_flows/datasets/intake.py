@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from diffgram_flows.datasets.columns import IMAGES, image_batch
 from diffgram_flows.datasets.completeness import PICTURES, ExportRecord
 from diffgram_flows.datasets.exporting import Judge
 from diffgram_flows.datasets.fetching import ImageSource
-from diffgram_flows.datasets.images import CachedImage
+from diffgram_flows.datasets.image_index import CachedImage
 from diffgram_flows.datasets.instances import Drawing, fitted
 from diffgram_flows.datasets.options import SnapshotOptions
 from diffgram_flows.datasets.provenance import Judged
@@ -73,7 +72,7 @@ class Intake:
         for record in usable:
             image = found.get(record.file_id)
             if image is not None:
-                self._take(record, image, source.objects.get(record.file_id), source.cache.folder, columns)
+                self._take(record, image, source.objects.get(record.file_id), columns)
         if columns["file_id"]:
             self.batches.append(image_batch(columns))
 
@@ -82,7 +81,6 @@ class Intake:
         record: ExportRecord,
         image: CachedImage,
         row: ObjectRow | None,
-        folder: Path,
         columns: dict[str, list[Any]],
     ) -> None:
         try:
@@ -103,7 +101,7 @@ class Intake:
             modified = row.object.modified.timestamp() if row.object.modified else None
         values = (
             *(record.file_id, record.file_name, uri, version, image.sha256),
-            *(image.path.relative_to(folder).as_posix(), image.width, image.height, image.phash, modified),
+            *(image.name, image.width, image.height, image.phash, modified),
             *(self.options.group(key) or "", self._split(record.file_id, key, uri), len(drawing.annotations)),
         )
         for column, value in zip(columns.values(), values, strict=True):

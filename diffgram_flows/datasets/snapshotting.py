@@ -12,6 +12,7 @@ from diffgram_flows import __version__
 from diffgram_flows.datasets.completeness import Completeness, ExportRecord
 from diffgram_flows.datasets.exporting import FinishedExport
 from diffgram_flows.datasets.fetching import ImageSource
+from diffgram_flows.datasets.garbage import rare_collections
 from diffgram_flows.datasets.images import ImageCache
 from diffgram_flows.datasets.labels import extended_label_map
 from diffgram_flows.datasets.leaks import Leak
@@ -164,7 +165,7 @@ def _read(export: FinishedExport, intake: Intake, progress: Progress) -> ExportR
     def told(done: int, total: int, note: str = "") -> None:
         progress(before + done, len(export.expected), note)
 
-    with export.open() as stream:
+    with rare_collections(), export.open() as stream:
         reader = ExportReader(stream, export.expected)
         for batch in _batches(reader, complete):
             intake.take(batch, told)
