@@ -38,6 +38,11 @@ app.command(  # imported when it is asked for
     name="sandbox",
     help="A stand-in for Diffgram on this machine, with a web page to look into it.",
 )
+app.command(
+    "diffgram_flows.cli_snapshot:app",
+    name="snapshot",
+    help="Which snapshots there are, what is in them, and what became different.",
+)
 for _name, _help in {
     "plan": "Show what an import of a bucket would do, and keep it as a plan. Changes nothing.",
     "apply": "Carry out a plan, unless the ledger has moved since it was made.",
@@ -173,17 +178,26 @@ def predict(
     storage: Storage = parameters.StorageOptions(),
     predicting: Annotated[parameters.PredictOptions, Flat] = parameters.PredictOptions(),
     brain: str = "detector",
+    out: Path | None = None,
 ) -> int:
-    """Let the champion look at the files that people still have to annotate.
+    """Let the champion look at the files that people still have to annotate, or at any images in a bucket or folder.
+
+    Without a Diffgram, and going on where it was: diffgram-flows predict s3://photos/2026 --out results
 
     Parameters
     ----------
     bucket
         Where the images are fetched from; without it they come from Diffgram.
     brain
-        Name of the brain.
+        Name of the brain, with --out also one version of it: cars@3.
+    out
+        Look at all images of the bucket, ask no Diffgram, and write what was seen into this folder.
     """
     where = bucket_of(bucket, storage) if bucket else None
+    if out is not None:
+        from diffgram_flows.cli_predicting import predict_bucket
+
+        return predict_bucket(where, target.workdir, predicting, brain, out)
     form = parameters.PredictParameters(target=target, bucket=where, predicting=predicting, brain=brain)
     chunks = run("predict_batch", form)
     show("Predicted", {"images": sum(c.images for c in chunks), "boxes": sum(c.boxes for c in chunks)})

@@ -35,6 +35,12 @@ class Target(_Form):
     ledger_url: str = Field(
         default="", description="SQLAlchemy URL of the ledger. Empty: an SQLite file in the work folder."
     )
+    store_uri: str = Field(
+        default="",
+        description="Folder, or s3://... or gs://... prefix, that holds snapshots and brains for all machines. Empty: "
+        "the work folder. Endpoint and credentials are found as boto3 and google-cloud-storage find them, for example "
+        "in AWS_ENDPOINT_URL_S3.",
+    )
     packets_per_second: float = Field(
         default=20.0, ge=0, description="What the server allows one address; 0 where it has no limit."
     )
@@ -164,6 +170,9 @@ class TrainOptions(_Form):
     """When and how a brain is trained."""
 
     brain: str = Field(default="detector", pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the brain.")
+    method: Literal["object_detection", "classification", "semantic_segmentation"] = Field(
+        default="object_detection", description="What it learns: boxes, tags with their attributes, or polygons."
+    )
     min_new_images: int = Field(
         default=50, ge=1, description="Images that the newest snapshot must have over the last one that was trained on."
     )
@@ -193,6 +202,14 @@ class PredictOptions(_Form):
     chunk_size: int = Field(default=500, ge=1, description="Files in one task run.")
     score_threshold: float | None = Field(
         default=None, ge=0, le=1, description="Boxes below are dropped. Empty: the threshold that saves most edits."
+    )
+    tile: Literal["never", "auto"] = Field(
+        default="never",
+        description="auto: images of more than four times the network's input are looked at in tiles as well, which "
+        "finds small things and takes as much longer as there are tiles.",
+    )
+    results: Literal["jsonl", "parquet", "both"] = Field(
+        default="jsonl", description="What the files with the results are written as."
     )
 
 

@@ -24,10 +24,11 @@ from diffgram_flows.brains.evaluation import (
 from diffgram_flows.brains.gate import Gate
 from diffgram_flows.brains.legacy import convert_legacy, load_legacy
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
+from diffgram_flows.brains.objects import PredictedObjects, predict_objects
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.plots import loss_curve, precision_recall
 from diffgram_flows.brains.prediction import Brain, predict_many
-from diffgram_flows.brains.promotion import judge
+from diffgram_flows.brains.promotion import judge, settle
 from diffgram_flows.brains.recency import WindowScore
 from diffgram_flows.brains.records import BrainRecord, Epoch, Manifest
 from diffgram_flows.brains.registry import Registry
@@ -53,6 +54,7 @@ __all__ = [
     "Method",
     "Model",
     "Plate",
+    "PredictedObjects",
     "Promotion",
     "Registry",
     "Report",
@@ -78,7 +80,9 @@ __all__ = [
     "pictures_of",
     "precision_recall",
     "predict_many",
+    "predict_objects",
     "sample_key",
+    "settle",
     "read_predictions",
     "train_brain",
     "write_predictions",

@@ -1,42 +1,156 @@
-"""What a brain saw, on disk: one JSON line an image, in files that are there as a whole or not at all."""
+"""What a brain saw, on disk: a row an image, as JSON lines or Parquet, in files that are whole or not there at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
+from typing import Any, Literal
 
 import orjson
 
 from diffgram_flows.disk import write_file
-from diffgram_flows.models import Box, Prediction
+from diffgram_flows.models import Annotation, Box, Prediction
+
+ResultForm = Literal["jsonl", "parquet", "both"]
+_BOX = tuple(field.name for field in fields(Box))
 
 
-def write_predictions(path: Path, predictions: Iterable[Prediction], *, brain: str, label_map_digest: str) -> None:
-    """Write predictions to ``path``; a file of that name is replaced."""
-    lines = [
-        orjson.dumps(_line(seen, brain, label_map_digest), option=orjson.OPT_APPEND_NEWLINE) for seen in predictions
-    ]
-    write_file(path, b"".join(lines))
+def write_predictions(
+    path: Path,
+    predictions: Iterable[Prediction],
+    *,
+    brain: str,
+    label_map_digest: str,
+    form: ResultForm = "jsonl",
+    versions: Mapping[str, str] | None = None,
+) -> None:
+    """Write the predictions of one chunk; files of that name are replaced.
+
+    Args:
+        path: The file without its suffix, which the form decides.
+        predictions: What was seen.
+        brain: By which version: ``name@3``.
+        label_map_digest: Of its label map.
+        form: JSON lines, Parquet, or both.
+        versions: Of the objects by key, for whoever wants to know later whether an object has changed since.
+    """
+    versions = versions or {}
+    same = {"brain": brain, "label_map": label_map_digest}
+    rows = [_row(seen) | {"version": versions.get(seen.key, "")} | same for seen in predictions]
+    # A reader takes the JSON lines where there are both, so they come last.
+    if form != "jsonl":
+        write_file(path.with_name(f"{path.name}.parquet"), _parquet(rows))
+    if form != "parquet":
+        lines = (orjson.dumps(_compact(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        write_file(path.with_name(f"{path.name}.jsonl"), b"".join(lines))
 
 
 def read_predictions(folder: Path) -> Iterator[Prediction]:
     """Every prediction in a folder's files, in order of file name."""
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
-            for line in file:
-                row = orjson.loads(line)
-                boxes = tuple(Box(*values) for values in row["boxes"])
-                yield Prediction(row["key"], row["width"], row["height"], boxes, error=row["error"])
+    return (prediction for prediction, _ in read_versions(folder))
 
 
-def _line(prediction: Prediction, brain: str, label_map_digest: str) -> dict[str, object]:
+def read_versions(folder: Path) -> Iterator[tuple[Prediction, str]]:
+    """Every prediction in a folder's files with the version of its object, in order of file name."""
+    for path in result_files(folder):
+        for row in _rows_of_parquet(path) if path.suffix == ".parquet" else _rows_of_lines(path):
+            boxes = tuple(Box(**box) if isinstance(box, dict) else Box(*box) for box in row["boxes"])
+            annotations = tuple(_annotation(value) for value in row.get("annotations") or ())
+            seen = Prediction(row["key"], row["width"], row["height"], boxes, annotations, row["error"])
+            yield seen, row.get("version", "")
+
+
+def result_files(folder: Path) -> list[Path]:
+    """The files with the results, one a chunk, in order of name."""
+    found = {path.stem: path for path in folder.glob("*.parquet")} | {
+        path.stem: path for path in folder.glob("*.jsonl")
+    }
+    return [found[stem] for stem in sorted(found)]
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
     return {
         "key": prediction.key,
         "width": prediction.width,
         "height": prediction.height,
-        "boxes": [astuple(box) for box in prediction.boxes],
+        "boxes": [dict(zip(_BOX, astuple(box), strict=True)) for box in prediction.boxes],
+        "annotations": [asdict(annotation) for annotation in prediction.annotations],
         "error": prediction.error,
-        "brain": brain,
-        "label_map": label_map_digest,
     }
+
+
+def _compact(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Boxes as lists of numbers, in the order of their fields."""
+    return {**row, "boxes": [list(box.values()) for box in row["boxes"]]}
+
+
+def _annotation(value: Mapping[str, Any]) -> Annotation:
+    return Annotation(
+        value["type"],
+        value["label_file_id"],
+        tuple((x, y) for x, y in value["points"]),
+        tuple((group, chosen) for group, chosen in value["attributes"]),
+        value["score"],
+    )
+
+
+def _rows_of_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        for line in file:
+            yield orjson.loads(line)
+
+
+def _rows_of_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(256):
+            for row in batch.to_pylist():
+                for annotation in row["annotations"]:
+                    annotation["points"] = [(point["x"], point["y"]) for point in annotation["points"]]
+                    annotation["attributes"] = [(a["group"], a["value"]) for a in annotation["attributes"]]
+                yield row
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    whole, text = pyarrow.int64(), pyarrow.string()
+    point = pyarrow.struct([("x", whole), ("y", whole)])
+    attribute = pyarrow.struct([("group", whole), ("value", text)])
+    numbers = [(name, pyarrow.float64() if name == "score" else whole) for name in _BOX]
+    annotation = pyarrow.struct(
+        [
+            ("type", text),
+            ("label_file_id", whole),
+            ("points", pyarrow.list_(point)),
+            ("attributes", pyarrow.list_(attribute)),
+            ("score", pyarrow.float64()),
+        ]
+    )
+    schema = pyarrow.schema(
+        [
+            *(("key", text), ("width", whole), ("height", whole)),
+            *(("boxes", pyarrow.list_(pyarrow.struct(numbers))), ("annotations", pyarrow.list_(annotation))),
+            *(("error", text), ("version", text), ("brain", text), ("label_map", text)),
+        ]
+    )
+    content = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([_named(row) for row in rows], schema), content)
+    return content.getvalue()
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Points and attributes with names instead of places."""
+    annotations = [
+        annotation
+        | {
+            "points": [{"x": x, "y": y} for x, y in annotation["points"]],
+            "attributes": [{"group": group, "value": value} for group, value in annotation["attributes"]],
+        }
+        for annotation in row["annotations"]
+    ]
+    return {**row, "annotations": annotations}

@@ -83,12 +83,13 @@ def predict_chunk(parameters: PredictParameters, chunk: tuple[int, int]) -> Pred
     paths, missing = _images(workspace, parameters.bucket, wanted)
     with watched("Predicting", "predicting") as progress:
         seen = []
-        for prediction in predict(record, paths, parameters.predicting.score_threshold):
+        options = parameters.predicting
+        for prediction in predict(record, paths, options.score_threshold, options.tile):
             seen.append(prediction)
             progress(len(seen), len(paths), prediction.key)
-    results = workspace.predictions(record.ref) / f"{first:012}-{last:012}.jsonl"
-    digest = record.manifest.label_map.digest
-    write_predictions(results, seen, brain=str(record.ref), label_map_digest=digest)
+    results = workspace.predictions(record.ref) / f"{first:012}-{last:012}"
+    digest, form = record.manifest.label_map.digest, options.results
+    write_predictions(results, seen, brain=str(record.ref), label_map_digest=digest, form=form)
     _show(workspace, record, paths, seen)
     lost = (*missing, *(Failure(found.key, found.error) for found in seen if found.error))
     failures("prediction-failures", lost)

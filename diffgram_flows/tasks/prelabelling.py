@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from diffgram_flows.brains import Brain, BrainRecord
 from diffgram_flows.datasets import ImageCache
@@ -48,12 +49,14 @@ def champion_prelabeller(workspace: Workspace, store: ObjectStore, brain: str) -
 
 
 def predict(
-    record: BrainRecord, paths: Mapping[str, Path], score_threshold: float | None = None
+    record: BrainRecord,
+    paths: Mapping[str, Path],
+    score_threshold: float | None = None,
+    tile: Literal["never", "auto"] = "never",
 ) -> Iterable[Prediction]:
     """Predict images with the threshold that saves people most edits, unless another one is given."""
-    threshold = record.manifest.score_threshold if score_threshold is None else score_threshold
     pictures = [Picture(name, path) for name, path in paths.items()]
-    return Brain.load(record).predict(pictures, score_threshold=threshold)
+    return Brain.load(record).predict(pictures, score_threshold=score_threshold, tile=tile)
 
 
 def check_labels(record: BrainRecord, names: Mapping[int, str]) -> None:

@@ -1,0 +1,143 @@
+"""Predicting what is in a bucket or a folder, without a Diffgram: list, fetch ahead, predict, write, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from diffgram_flows.brains.prediction import Brain, predict_many
+from diffgram_flows.brains.results import ResultForm, read_versions, result_files, write_predictions
+from diffgram_flows.brains.tiling import TileOption, Tiling
+from diffgram_flows.errors import ConfigurationError, StorageError, StorageUnavailable
+from diffgram_flows.models import Failure, Picture, Prediction, Progress, StoredObject, no_progress
+from diffgram_flows.storage import ObjectStore
+from diffgram_flows.storage.media import media_type
+
+_THREADS = 8
+_BYTES_AHEAD = 256 << 20
+
+
+@dataclass(slots=True)
+class PredictedObjects:
+    """What became of a bucket's images.
+
+    Attributes:
+        images: Looked at in this run.
+        boxes: Found in them, by all brains together.
+        known: Were there already from an earlier run.
+        failures: Could not be read or looked at. What could not be read is tried again by the next run.
+    """
+
+    images: int = 0
+    boxes: int = 0
+    known: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+def predict_objects(
+    brains: Sequence[Brain],
+    store: ObjectStore,
+    prefix: str,
+    out: Path,
+    *,
+    chunk_size: int = 500,
+    form: ResultForm = "jsonl",
+    score_threshold: float | None = None,
+    tile: TileOption | Tiling = "never",
+    max_files: int | None = None,
+    progress: Progress = no_progress,
+) -> PredictedObjects:
+    """Predict all images below a prefix, and write what was seen to ``out/<name@version>/<number>``.
+
+    A chunk's file is there as a whole or not at all, so a run that was killed goes on where it was: what is written is
+    not looked at again, and neither is what came since forgotten, nor what has changed.
+
+    Args:
+        brains: Who looks; each image is fetched and decoded once for all of them.
+        store: The bucket.
+        prefix: How the keys of the images begin.
+        out: Where the results go.
+        chunk_size: Images in a file of results.
+        form: See :func:`~diffgram_flows.brains.results.write_predictions`.
+        score_threshold: As of :meth:`Brain.predict`.
+        tile: As of :meth:`Brain.predict`.
+        max_files: Images in this run; the next one takes the next ones.
+        progress: Told after every image; the total is not known.
+
+    Raises:
+        StorageError: The bucket cannot be listed, or does not answer any more.
+        ConfigurationError: There is no brain.
+    """
+    if not brains:
+        raise ConfigurationError("No brain was given to predict with.", cure="Give at least one.")
+    folders = [out / str(brain.record.ref) for brain in brains]
+    known = set.intersection(*({_mark(seen.key, version) for seen, version in read_versions(f)} for f in folders))
+    number = max((int(path.stem) + 1 for folder in folders for path in result_files(folder)), default=0)
+    done = PredictedObjects()
+    images = (obj for obj in store.iter_objects(prefix) if media_type(obj.key).startswith("image/"))
+    remaining = islice(_new(images, known, done), max_files)
+    while chunk := list(islice(remaining, chunk_size)):
+        seen: list[tuple[Prediction, ...]] = []
+        for found in predict_many(brains, _pictures(store, chunk, done), score_threshold=score_threshold, tile=tile):
+            seen.append(found)
+            progress(done.images + len(seen), 0, found[0].key)
+        versions = {obj.uri: obj.version for obj in chunk}
+        for place, (brain, folder) in enumerate(zip(brains, folders, strict=True)):
+            write_predictions(
+                folder / f"{number:08}",
+                [found[place] for found in seen],
+                brain=str(brain.record.ref),
+                label_map_digest=brain.record.manifest.label_map.digest,
+                form=form,
+                versions=versions,
+            )
+        number += 1
+        done.images += len(seen)
+        done.boxes += sum(len(one.boxes) for found in seen for one in found)
+        done.failures += [Failure(found[0].key, found[0].error) for found in seen if found[0].error]
+    return done
+
+
+def _new(objects: Iterable[StoredObject], known: set[int], done: PredictedObjects) -> Iterator[StoredObject]:
+    for obj in objects:
+        if _mark(obj.uri, obj.version) in known:
+            done.known += 1
+        else:
+            yield obj
+
+
+def _mark(uri: str, version: str) -> int:
+    """A number for a version of an object: a million of them fit into memory."""
+    return hash((uri, version))
+
+
+def _pictures(store: ObjectStore, chunk: Iterable[StoredObject], done: PredictedObjects) -> Iterator[Picture]:
+    """The images with their bytes, some of them fetched ahead; what cannot be read is noted and left out."""
+    threads = ThreadPoolExecutor(_THREADS, "fetch")
+    ahead: deque[tuple[StoredObject, Future[bytes]]] = deque()
+    waiting = 0
+
+    def first() -> Iterator[Picture]:
+        obj, content = ahead.popleft()
+        try:
+            yield Picture(obj.uri, content.result())
+        except StorageUnavailable:
+            raise
+        except StorageError as error:
+            done.failures.append(Failure(obj.uri, str(error)))
+
+    try:
+        for obj in chunk:
+            while ahead and (len(ahead) >= 2 * _THREADS or waiting + obj.size > _BYTES_AHEAD):
+                waiting -= ahead[0][0].size
+                yield from first()
+            ahead.append((obj, threads.submit(store.read, obj)))
+            waiting += obj.size
+        while ahead:
+            yield from first()
+    finally:
+        threads.shutdown(cancel_futures=True)
