@@ -78,6 +78,7 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
             store,
             workspace.client,
             folder=workspace.snapshots,
+            shared=workspace.shared_snapshots,
             options=SnapshotOptions(
                 options.validation_share, options.test_share, options.group_pattern or None, options.near_duplicates
             ),

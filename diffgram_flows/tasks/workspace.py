@@ -17,7 +17,7 @@ from diffgram_flows.ledger import Ledger, Limit, open_ledger
 from diffgram_flows.ledger.pacing import SERVER_LIMITS
 from diffgram_flows.models import BrainRef
 from diffgram_flows.parameters import Bucket, Target
-from diffgram_flows.storage import ObjectStore, StorageSettings, open_store
+from diffgram_flows.storage import Folder, ObjectStore, StorageSettings, open_folder, open_store
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class Workspace:
     Attributes:
         directory_id: The dataset.
         schema_id: The label schema that its annotations use.
-        workdir: Where snapshots, brains, images and predictions lie.
+        workdir: Where images and predictions lie, and brains and snapshots, as far as they are on this machine.
+        registry: The brains.
+        shared_snapshots: Where snapshots are kept for everybody; ``None`` where the work folder is the only place.
     """
 
     client: DiffgramClient
@@ -35,10 +37,8 @@ class Workspace:
     directory_id: int
     schema_id: int
     workdir: Path
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(self.workdir / "brains")
+    registry: Registry
+    shared_snapshots: Folder | None = None
 
     @property
     def images(self) -> ImageCache:
@@ -103,6 +103,7 @@ def open_bucket_if_any(bucket: Bucket | None) -> Iterator[ObjectStore | None]:
 def _open(target: Target, create: bool) -> Workspace:
     credentials = find_credentials(target)
     workdir = target.workdir.expanduser().resolve()
+    registry, shared_snapshots = open_places(target)
     server = credentials.diffgram_url.rstrip("/")
     ledger = open_ledger(target.ledger_url or str(workdir / "ledger.db"), server)
     client = DiffgramClient(
@@ -116,7 +117,20 @@ def _open(target: Target, create: bool) -> Workspace:
     schema_id = _schema_id(client, target.label_schema)
     directory_id = _directory_id(client, target.dataset, create)
     ledger = ledger.for_target(f"{server}/{credentials.project}/{directory_id}")
-    return Workspace(client, ledger, directory_id, schema_id, workdir)
+    return Workspace(client, ledger, directory_id, schema_id, workdir, registry, shared_snapshots)
+
+
+def open_places(target: Target) -> tuple[Registry, Folder | None]:
+    """The registry of a target, and where its snapshots are shared, if they are. No call goes out.
+
+    Raises:
+        ConfigurationError: ``store_uri`` is of a kind that nothing can be kept in.
+    """
+    workdir = target.workdir.expanduser().resolve()
+    if not target.store_uri:
+        return Registry(workdir / "brains"), None
+    store = open_folder(target.store_uri)
+    return Registry(store.child("brains"), workdir / "brains"), store.child("snapshots")
 
 
 def _limits(target: Target) -> dict[str, Limit]:
