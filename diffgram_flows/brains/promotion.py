@@ -11,12 +11,15 @@ from diffgram_flows.brains.evaluation import Interval, difference, pictures_of, 
 from diffgram_flows.brains.gate import Gate, decide, remarks
 from diffgram_flows.brains.methods import find_method
 from diffgram_flows.brains.prediction import Brain, distinct
+from diffgram_flows.brains.promoting import promote as promote_in_both
 from diffgram_flows.brains.recency import WindowScore, window_scores
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.brains.registry import Registry
 from diffgram_flows.brains.report import write_report
 from diffgram_flows.brains.verdict import Judged, Verdict
 from diffgram_flows.errors import LabelMapChanged, NotEnoughData
+from diffgram_flows.ledger import Ledger
+from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import LabelMap, Prediction, Sample
 
 
@@ -40,7 +43,7 @@ def judge(
         candidate: The new brain.
         registry: Where it and the champion are.
         samples: Images that neither of them was trained on: the test split of the newest snapshot.
-        promote: Whether to promote, or only to compare.
+        promote: Whether to promote, or only to compare; with a ledger, :func:`settle` promotes.
         gate: The conditions.
         group_of: Images with the same group, such as the frames of a video, are one draw of the bootstrap.
         now: End of the time windows, in seconds since 1970; the present moment by default.
@@ -70,6 +73,29 @@ def judge(
         registry.promote(candidate.ref, instead_of=in_use)
         verdict = replace(verdict, promoted=True)
     return verdict
+
+
+def settle(verdict: Verdict, registry: Registry, ledger: Ledger, snapshot_id: str) -> Verdict:
+    """Promote a brain that passed, if it is not the champion yet, and write the judgement down; both or neither.
+
+    Args:
+        verdict: Of :func:`judge` without promoting.
+        registry: Where the brain is.
+        ledger: Where it is written down.
+        snapshot_id: What it was judged by.
+
+    Raises:
+        ChampionChanged: Somebody else became the champion in the meantime.
+    """
+    scores, ref = verdict.candidate_evaluation.scores, verdict.candidate
+    found = (scores.get("mAP"), scores.get("mAP50"))
+    row = TrainingRow(str(ref), snapshot_id, verdict.passed, *found, verdict.reason)
+    if not verdict.passed:
+        ledger.history.save_training(row)
+        return verdict
+    in_use = registry.champion_ref(ref.name)
+    promote_in_both(registry, ledger, ref, instead_of=ref if in_use == ref else verdict.champion, training=row)
+    return replace(verdict, promoted=True)
 
 
 def _check_material(candidate: BrainRecord, samples: Sequence[Sample], enough: bool) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, judge, train_brain
+from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, judge, settle, train_brain
+from diffgram_flows.brains.promoting import reconcile_promotions
 from diffgram_flows.datasets import ImageCache, SnapshotOptions, export_finished, make_snapshot
 from diffgram_flows.diffgram import DiffgramClient
 from diffgram_flows.errors import NotEnoughData
@@ -75,15 +76,14 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
         with DiffgramClient(*keys, pacer=ledger.pacer(order.url)) as client:
             snapshot = _snapshot(order, workdir, client, ledger, tell)
         registry = Registry(workdir / "brains")
+        reconcile_promotions(registry, ledger, [order.name])
         record = _train(order, snapshot, registry, tell)
         ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
         tell(TrainingStatus("evaluating", brain=str(record.ref)))
-        verdict = judge(record, registry, snapshot.split("test"), reports=workdir / "reports")
-        seen = verdict.candidate_evaluation.scores
-        found = (seen.get("mAP"), seen.get("mAP50"))
-        row = TrainingRow(str(record.ref), snapshot.id, verdict.promoted, *found, verdict.reason)
-        ledger.history.save_training(row)
-    return TrainingStatus("ready", 100, str(record.ref), verdict.promoted, found[1], verdict.reason)
+        found = judge(record, registry, snapshot.split("test"), promote=False, reports=workdir / "reports")
+        verdict = settle(found, registry, ledger, snapshot.id)
+    map50 = verdict.candidate_evaluation.scores.get("mAP50")
+    return TrainingStatus("ready", 100, str(record.ref), verdict.promoted, map50, verdict.reason)
 
 
 def _snapshot(order: Order, workdir: Path, client: DiffgramClient, ledger: Ledger, tell: Tell) -> Snapshot:

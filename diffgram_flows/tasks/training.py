@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from diffgram_flows.brains import Gate, TrainingOptions, Verdict, WindowScore, judge, loss_curve, train_brain
+from diffgram_flows.brains import Gate, TrainingOptions, Verdict, WindowScore, judge, loss_curve, settle, train_brain
+from diffgram_flows.brains.promoting import reconcile_promotions
 from diffgram_flows.datasets import latest_snapshot
 from diffgram_flows.errors import NotEnoughData
 from diffgram_flows.ledger.history import TrainingRow
@@ -49,17 +50,20 @@ def judge_brain(parameters: TrainParameters, brain: str) -> Verdict:
     snapshot = _snapshot(workspace)
     record = workspace.registry.get(BrainRef.parse(brain))
     reports = workspace.workdir / "reports"
-    verdict = judge(
-        record, workspace.registry, snapshot.split("test"), gate=_gate(parameters.training), reports=reports
-    )
-    _remember(workspace, snapshot, verdict)
+    gate = _gate(parameters.training)
+    found = judge(record, workspace.registry, snapshot.split("test"), promote=False, gate=gate, reports=reports)
+    verdict = settle(found, workspace.registry, workspace.ledger, snapshot.id)
     _show(verdict)
     return verdict
 
 
 def left_unjudged(parameters: TrainParameters) -> str | None:
-    """A version that was trained on the newest snapshot and not judged, because a crash came between."""
+    """A version that was trained on the newest snapshot and not judged, because a crash came between.
+
+    A promotion that a crash left open is settled first.
+    """
     workspace = open_workspace(parameters.target)
+    reconcile_promotions(workspace.registry, workspace.ledger, [parameters.training.brain])
     newest = workspace.ledger.history.snapshots()[-1:]
     for row in workspace.ledger.history.trainings():
         fits = BrainRef.parse(row.brain).name == parameters.training.brain
@@ -85,13 +89,6 @@ def _training_options(options: TrainOptions, *, warm: bool) -> TrainingOptions:
         learning_rate=options.learning_rate,
         seed=options.seed,
     )
-
-
-def _remember(workspace: Workspace, snapshot: Snapshot, verdict: Verdict) -> None:
-    scores = verdict.candidate_evaluation.scores
-    found = (scores.get("mAP"), scores.get("mAP50"))
-    row = TrainingRow(str(verdict.candidate), snapshot.id, verdict.promoted, *found, verdict.reason)
-    workspace.ledger.history.save_training(row)
 
 
 def _gate(options: TrainOptions) -> Gate:
