@@ -39,10 +39,11 @@ def write_snapshot(target: parameters.Target, name: str, out: Path | None, snaps
     check_new(out)
     workspace = open_workspace(target)
     embedded = name == "tfrecord" or (options.images or find_format(name).images) != "none"
+    where: Any = {"shared": workspace.shared_snapshots, "check_images": embedded}
     if not snapshot:
-        found = latest_snapshot(workspace.ledger, workspace.snapshots, workspace.images, check_images=embedded)
+        found = latest_snapshot(workspace.ledger, workspace.snapshots, workspace.images, **where)
     elif any(row.snapshot_id == snapshot for row in workspace.ledger.history.snapshots()):
-        found = load_snapshot(workspace.snapshots / snapshot, workspace.images, check_images=embedded)
+        found = load_snapshot(workspace.snapshots / snapshot, workspace.images, **where)
     else:
         raise ConfigurationError(
             f"The ledger knows no snapshot {snapshot!r}.", cure="Leave --snapshot out for the newest one."
@@ -94,7 +95,7 @@ def import_annotations(
         How long to wait for the server.
     """
     from diffgram_flows.datasets import find_format
-    from diffgram_flows.datasets.known_annotations import label_ids, plan_known, used_labels
+    from diffgram_flows.datasets.known_annotations import LIVING, label_ids, plan_known, used_labels
     from diffgram_flows.tasks.workspace import open_workspace
 
     if version < 1:
@@ -113,7 +114,7 @@ def import_annotations(
     failures: list[Failure] = []
     if bucket and not dry_run:
         failures += _import(workspace, bucket_of(bucket, storage), found, labels, brain, 60 * timeout_minutes)
-    rows = workspace.ledger.objects.stream(*(() if dry_run and bucket else ("imported",)))
+    rows = workspace.ledger.objects.stream(*(LIVING if dry_run and bucket else ("imported",)))
     plan = plan_known(found, labels, rows)
     _show_plan(plan, found)
     if not dry_run:

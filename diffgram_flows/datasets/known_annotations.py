@@ -16,9 +16,12 @@ from diffgram_flows.datasets.matching import match
 from diffgram_flows.errors import ConfigurationError, ImageRejected, ObjectNotFound
 from diffgram_flows.images import image_size
 from diffgram_flows.ledger import Ledger, ObjectRow
+from diffgram_flows.ledger.objects import OPEN_STATES
 from diffgram_flows.models import Box, Failure, LabelMap
 from diffgram_flows.storage import ObjectStore
 
+LIVING = (*OPEN_STATES, "imported")
+"""States of objects that are in Diffgram or on their way; older versions of a key are not among them."""
 _NAMED = 20
 _HEADERS = (64 * 2**10, 2**20, 32 * 2**20)  # bytes; a preview or a colour profile may come before the size
 
@@ -139,7 +142,7 @@ class KnownAnnotations:
     def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
         """File name to boxes; what is not known, or is of another size, is imported without."""
         if self._known is None:
-            plan = plan_known(self._found, self._labels, self._ledger.objects.stream())
+            plan = plan_known(self._found, self._labels, self._ledger.objects.stream(*LIVING))
             self._known = {one.row.file_name: one for one in plan.known}
         found = {}
         for row in rows:
