@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from diffgram_flows.diffgram import DiffgramClient, ExportRow
-from diffgram_flows.errors import DatasetError, IncompleteExport
+from diffgram_flows.errors import DatasetError, DiffgramError, IncompleteExport
 from diffgram_flows.models import Progress, no_progress
 
 _LONGEST_PAUSE = 10.0  # seconds between two looks at a long export
+_PATIENCE = 5  # looks in a row that may fail, each of which the client has tried again
 _BUFFER = 2**18
 
 
@@ -102,11 +103,22 @@ def _no_room(folder: Path, error: OSError) -> DatasetError:
 
 
 def _finished(client: DiffgramClient, export_id: int, timeout: float, poll: float, progress: Progress) -> ExportRow:
-    """Look at the export in growing pauses until it is complete."""
+    """Look at the export in growing pauses until it is complete.
+
+    A server that does not answer for a while, as when it is restarted, goes on with the export afterwards.
+    """
     ends_at = time.monotonic() + timeout
-    pause = poll
+    pause, troubles = poll, 0
     while True:
-        export = client.export_status(export_id)
+        try:
+            export = client.export_status(export_id)
+            troubles = 0
+        except DiffgramError as error:
+            troubles += 1
+            if not error.retryable or troubles >= _PATIENCE or time.monotonic() + pause > ends_at:
+                raise
+            time.sleep(pause)
+            continue
         progress(int(export.percent), 100, f"export {export_id}: {export.status}")
         if export.finished:
             return export

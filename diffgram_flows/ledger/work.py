@@ -81,14 +81,13 @@ class Work(Book):
 
         Seconds since the epoch by the server's clock; minus infinity where the server did not tell.
         """
-        query = (
-            sa.select(tasks.c.file_id, sa.func.max(tasks.c.completed_at).label("last"))
-            .where(tasks.c.target == self._target)
-            .group_by(tasks.c.file_id)
-            .having(sa.func.sum(sa.case((tasks.c.status == COMPLETE, 0), else_=1)) == 0)
-        )
+        query = sa.select(tasks.c.file_id, tasks.c.status, tasks.c.completed_at).where(tasks.c.target == self._target)
+        ends: dict[int, float] = {}
         with self._reading() as connection:
-            return {row.file_id: _seconds(row.last) for row in connection.execute(query)}
+            for file_id, status, moment in connection.execute(query):
+                end = _seconds(moment) if status == COMPLETE else math.inf
+                ends[file_id] = max(end, ends.get(file_id, -math.inf))
+        return {file_id: end for file_id, end in ends.items() if end != math.inf}
 
     def finished_files(self) -> set[int]:
         """Ids of the files that a person has finished."""
