@@ -19,11 +19,12 @@ FIGURES = {
         *("plan_memory_mb", "events_microseconds", "prefect_overhead_ratio"),
     },
     "listing.py": {"s3_cpu_ratio", "parallel_speedup"},
+    "train.py": {"step_ratio"},
     "predict.py": {"pipeline_vs_naive", "pipeline_vs_bound", "rss_growth_mb"},
 }
 
 
-SLOW = {"importing.py"}  # starts a Prefect server and six sandboxes
+SLOW = {"importing.py", "train.py"}  # starts a Prefect server and six sandboxes; puts two training graphs together
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in FIGURES])

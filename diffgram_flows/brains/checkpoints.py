@@ -20,7 +20,7 @@ _LOCK = "lock"
 
 def order_key(snapshot: Snapshot, options: TrainingOptions, parent: BrainRef | None, method: str) -> str:
     """What tells a training from another one: started with the same, it ends with the same."""
-    order = [snapshot.id, snapshot.label_map.digest, options.to_json(), str(parent), method]
+    order = [snapshot.id, snapshot.label_map.digest, options.to_json(), options.weights_digest(), str(parent), method]
     return hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()[:16]
 
 

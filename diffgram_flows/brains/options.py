@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from diffgram_flows.disk import sha256_of
 from diffgram_flows.errors import ConfigurationError
 
 COARSEST_STRIDE = 32
+OWN_BACKBONE = "small"
+IMAGENET = "imagenet"
+BACKBONES = (
+    *(OWN_BACKBONE, "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "ResNet50V2"),
+    *("EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3", "EfficientNetV2S"),
+)
 SCHEDULES = ("cosine", "linear", "constant")
 _ONE = 1.0 + 1e-9
 
@@ -22,6 +30,8 @@ class TrainingOptions:
     Attributes:
         image_size: Side in pixels of the square that every image is resized to; a multiple of 32.
         width: Channels of the network's first layer; the deeper ones are multiples of it.
+        backbone: ``small`` (ours, of ``width``) or a network of ``keras.applications``: one of :data:`BACKBONES`.
+        backbone_weights: A file with weights of the backbone, ``imagenet`` to fetch them, nothing to begin at random.
         head: Channels of the layers that classes and boxes are read from.
         batch_size: Images a step.
         steps: Optimiser steps.
@@ -45,6 +55,8 @@ class TrainingOptions:
 
     image_size: int = 192
     width: int = 24
+    backbone: str = "small"
+    backbone_weights: str = ""
     head: int = 64
     batch_size: int = 8
     steps: int = 800
@@ -76,16 +88,25 @@ class TrainingOptions:
                 raise ConfigurationError(
                     f"The training option {name} is {getattr(self, name)}.", cure="Choose a number above zero."
                 )
-        if self.schedule not in SCHEDULES or self.patience < 0:
-            name, cure = (
-                ("patience", "a number from 0 on") if self.patience < 0 else ("schedule", " or ".join(SCHEDULES))
+        for name, known in (("schedule", SCHEDULES), ("backbone", BACKBONES)):
+            if getattr(self, name) not in known:
+                raise ConfigurationError(
+                    f"The training option {name} is {getattr(self, name)!r}.", cure=f"Choose one of {', '.join(known)}."
+                )
+        if self.patience < 0:
+            raise ConfigurationError(
+                f"The training option patience is {self.patience}.", cure="Choose a number from 0 on."
             )
-            raise ConfigurationError(f"The training option {name} is {getattr(self, name)}.", cure=f"Choose {cure}.")
         for name, below in (("averaging", 1.0), ("augmentation", _ONE), ("balance", _ONE), ("frozen", _ONE)):
             if not 0 <= getattr(self, name) < below:
                 raise ConfigurationError(
                     f"The training option {name} is {getattr(self, name)}.", cure="Choose a number from 0 to 1."
                 )
+
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the file with the backbone's weights, ``None`` where there is no file."""
+        path = Path(self.backbone_weights)
+        return sha256_of(path) if self.backbone_weights not in ("", IMAGENET) and path.is_file() else None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -109,6 +109,7 @@ def _parent(snapshot: Snapshot, registry: Registry, start_from: BrainRef | None)
 def _manifest(
     snapshot: Snapshot, method: Method, options: TrainingOptions, parent: BrainRef | None, trained: Trained
 ) -> Manifest:
+    weights = options.weights_digest()
     return Manifest(
         method=method.name,
         created=datetime.now(UTC),
@@ -121,7 +122,7 @@ def _manifest(
         history=trained.history,
         skipped=trained.skipped,
         files={},
-        versions=package_versions(),
+        versions=package_versions() | ({"backbone_weights": weights} if weights else {}),
     )
 
 

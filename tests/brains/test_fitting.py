@@ -208,3 +208,15 @@ def test_killed_trainings_end_with_the_same_weights(
     assert report["begun"][-1] > 0
     assert report["survived"] == report["reference"]
     assert report["left"] == (["state.npz"] if what == "loop" else [])
+
+
+def test_two_devices_learn_what_one_learns() -> None:
+    program = [sys.executable, "-m", "servers.mirrored_training"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300, cwd=TESTS)
+    assert done.returncode == 0, done.stderr
+    one, two, normalised = json.loads(done.stdout.splitlines()[-1])
+    assert one["replicas"] == [1, 1]
+    assert two["replicas"] == normalised["replicas"] == [2, 1]
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-4)
+    np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
+    assert normalised["losses"][-1] < normalised["losses"][0]

@@ -16,9 +16,14 @@ from diffgram_flows.errors import ConfigurationError
         ("learning_rate", 0.0),
         ("averaging", 1.0),
         ("augmentation", 1.5),
+        ("balance", -0.1),
+        ("frozen", 1.5),
+        ("patience", -1),
+        ("schedule", "square"),
+        ("backbone", "VGG"),
     ],
 )
-def test_refuses_what_cannot_work(name: str, value: float) -> None:
+def test_refuses_what_cannot_work(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=name):
         TrainingOptions(**{name: value})  # type: ignore[arg-type]
 

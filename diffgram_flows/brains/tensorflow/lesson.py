@@ -20,6 +20,7 @@ from diffgram_flows.brains.tensorflow.judging import Scores, make_judge
 from diffgram_flows.brains.tensorflow.loading import load_network
 from diffgram_flows.brains.tensorflow.machines import build, for_any_machine
 from diffgram_flows.brains.tensorflow.objective import Objective
+from diffgram_flows.brains.tensorflow.pretrained import backbone_layers
 from diffgram_flows.brains.tensorflow.samples import decode_for_training
 from diffgram_flows.brains.tensorflow.saving import save
 from diffgram_flows.brains.tensorflow.warm_start import copy_weights
@@ -84,7 +85,16 @@ def learn(
             scores=lesson.scores(watched),
             batch_size=options.batch_size,
         )
-        history = fit(network, lesson.objective, data, options, judge=judge, checkpoints=checkpoints, progress=progress)
+        history = fit(
+            network,
+            lesson.objective,
+            data,
+            options,
+            judge=judge,
+            checkpoints=checkpoints,
+            progress=progress,
+            frozen=backbone_layers(network),
+        )
     save(for_any_machine(network, lesson.layers), options.image_size, lesson.answer, folder)
     return Trained(history, train.skipped + validation.skipped)
 

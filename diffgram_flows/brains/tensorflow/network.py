@@ -10,8 +10,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from diffgram_flows.brains.options import TrainingOptions
+from diffgram_flows.brains.options import OWN_BACKBONE, TrainingOptions
 from diffgram_flows.brains.tensorflow.grid import STRIDES
+from diffgram_flows.brains.tensorflow.pretrained import pretrained_backbone
 
 CLASS_LAYER = "class_logits"
 # The head starts out saying "nothing here" with a probability of 99 %.
@@ -33,7 +34,13 @@ def build_network(class_count: int, options: TrainingOptions) -> Any:
 
 
 def backbone(image: Any, options: TrainingOptions) -> dict[int, Any]:
-    """Features by stride, of images ``[B, S, S, 3]``, RGB in [0, 255]."""
+    """Features by stride, of images ``[B, S, S, 3]``, RGB in [0, 255].
+
+    Raises:
+        ConfigurationError: The weights of a pretrained backbone are not there.
+    """
+    if options.backbone != OWN_BACKBONE:
+        return pretrained_backbone(image, options)
     width = options.width
     x = layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
     # One wide step instead of two small ones: the full resolution is where a CPU loses its time.

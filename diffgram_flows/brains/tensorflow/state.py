@@ -126,7 +126,8 @@ class TrainingState:
         count = tf.cast(self._step, tf.float32)
         decay = tf.minimum(self._options.averaging, count / (count + 10))
         everything = tf.concat([weights, _joined(self._counted)], 0) if self._counted else weights
-        self._mean.assign(decay * self._mean + (1 - decay) * everything)
+        # Written so that what does not change is not rounded either.
+        self._mean.assign_add((1 - decay) * (everything - self._mean))
 
     def _learn(self, images: Any, *targets: Any) -> tuple[Any, Any]:
         """One device's part: its gradient, and the loss and its parts of the whole batch."""
