@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from diffgram_flows.diffgram import DiffgramClient, MachineMark, Packet, instance_from_box, maybe_delivered
@@ -103,6 +103,17 @@ def push(
     return pusher.report()
 
 
+def _due_again(own: PushRow, others: Sequence[PushRow]) -> bool:
+    """Whether a push is to be made though it was made or meant before.
+
+    It never arrived, or a later brain's boxes have taken the place of its own, or of the nothing that it saw: then this
+    brain has become the champion again.
+    """
+    if own.state == "empty":
+        return any(push.state in ("sent", "confirmed") and not push.is_truth for push in others)
+    return own.state in ("released", "superseded")
+
+
 def _batches(files: Iterable[FileToLabel]) -> Iterator[list[FileToLabel]]:
     iterator = iter(files)
     while batch := list(islice(iterator, _BATCH)):
@@ -140,13 +151,16 @@ class _Pusher:
         if self.stopped.is_set():
             return
         own = next((row for row in earlier if row.brain == str(self.brain)), None)
-        if own is not None and own.state != "released":
+        others = [push for push in earlier if push is not own]
+        if own is not None and not _due_again(own, others):
             self._count("known")
             return
         # What an earlier attempt has written down is what is sent, whatever the brain says today.
         boxes = own.boxes if own else file.boxes
         row = PushRow(file.file_name, str(self.brain), "intended", boxes, file.file_id)
-        others = [push for push in earlier if push.brain != row.brain]
+        if own is not None and own.state == "superseded":
+            row = replace(row, input_id=own.input_id or 0)
+            others.append(own)  # a crash may have left its boxes there
         try:
             state, reason = self._dealt_with(row, file, others)
         except InvalidRequest as error:

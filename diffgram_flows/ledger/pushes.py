@@ -32,6 +32,8 @@ class PushRow:
     Attributes:
         brain: ``name@version``; :data:`GROUND_TRUTH` begins the name where the boxes are no prediction.
         file_id: Empty while the boxes travel in the packet that imports the file.
+        input_id: The import that carried an earlier push of the same boxes, which were superseded and are sent again;
+            0 if it is not known which one it was, ``None`` at a first push.
     """
 
     file_name: str
@@ -41,6 +43,7 @@ class PushRow:
     file_id: int | None = None
     reason: str = ""
     updated_at: float = 0.0
+    input_id: int | None = None
 
     @property
     def is_truth(self) -> bool:
@@ -58,7 +61,8 @@ class Pushes(Book):
     def settle(self, row: PushRow, state: str, *, reason: str = "", file_id: int | None = None) -> None:
         """Record what became of an intent."""
         settled = replace(row, state=state, reason=reason, file_id=file_id or row.file_id)
-        self._upsert(pushes, [self._values(settled)], update=("state", "reason", "file_id", "updated_at"))
+        update = ("state", "reason", "file_id", "input_id", "updated_at")
+        self._upsert(pushes, [self._values(settled)], update=update)
 
     def save(self, rows: Iterable[PushRow]) -> None:
         """Write what became of many intents in one transaction: state, reason, file, and the boxes that are left."""
@@ -74,6 +78,24 @@ class Pushes(Book):
             query = query.where(pushes.c.brain == brain)
         with self._reading() as connection:
             return [push_row(row) for row in connection.execute(query)]
+
+    def replaced(self, brain: str) -> list[PushRow]:
+        """Where another brain's boxes stand in place of what this version saw; to be put right after a roll-back.
+
+        Its own boxes were superseded, or it had seen nothing there.
+        """
+        other = pushes.alias()
+        others = sa.exists().where(
+            other.c.target == pushes.c.target,
+            other.c.file_name == pushes.c.file_name,
+            other.c.brain != brain,
+            other.c.state.in_(("sent", "confirmed")),
+            sa.not_(other.c.brain.startswith(GROUND_TRUTH, autoescape=True)),
+        )
+        wanted = sa.or_(pushes.c.state == "superseded", sa.and_(pushes.c.state == "empty", others))
+        query = sa.select(pushes).where(pushes.c.target == self._target, pushes.c.brain == brain, wanted)
+        with self._reading() as connection:
+            return [push_row(row) for row in connection.execute(query.order_by(pushes.c.file_name))]
 
     def of_files(self, file_names: Sequence[str]) -> dict[str, list[PushRow]]:
         """Every push of these files, whatever its brain and state, by file name."""
@@ -132,12 +154,15 @@ class Pushes(Book):
             "file_id": row.file_id,
             "reason": clean(row.reason),
             "updated_at": time.time(),
+            "input_id": row.input_id,
         }
 
 
 def push_row(row: Row[Any]) -> PushRow:
     """The value of a whole row of the table."""
-    return PushRow(row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at)
+    return PushRow(
+        row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at, row.input_id
+    )
 
 
 def _boxes(text: str) -> tuple[Box, ...]:

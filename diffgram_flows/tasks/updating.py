@@ -36,13 +36,20 @@ class UpdateSummary:
 
 
 def unsent_predictions(workspace: Workspace, record: BrainRecord) -> list[FileToLabel]:
-    """What the brain version saw and the server has not been told."""
+    """What the brain version saw and the server does not show: it was not told yet, or shows what a later brain saw.
+
+    The latter is so after a roll-back.
+    """
     told = told_files(workspace, record)
     ids = {row.file_name: file_id for file_id, row in workspace.ledger.objects.by_file_id().items()}
-    return [
+    unsent = [
         FileToLabel(ids[seen.key], seen.key, seen.boxes)
         for seen in read_predictions(workspace.predictions(record.ref))
         if not seen.error and seen.key not in told and seen.key in ids
+    ]
+    replaced = workspace.ledger.pushes.replaced(str(record.ref))
+    return unsent + [
+        FileToLabel(ids[row.file_name], row.file_name, row.boxes) for row in replaced if row.file_name in ids
     ]
 
 

@@ -166,6 +166,56 @@ def test_three_brains_in_turn_leave_the_last_ones_boxes(bench: Bench, car: int) 
     assert box.x_min == 3
 
 
+@pytest.mark.parametrize("arrived", ["with the file", "later"])
+def test_a_roll_back_brings_the_earlier_brains_boxes_back(bench: Bench, car: int, arrived: str) -> None:
+    old, new = Box(car, 3, 4, 30, 40, 0.75), Box(car, 5, 6, 33, 44, 0.9)
+    bench.import_all(2, prelabel=Prelabels((old,)) if arrived == "with the file" else None)
+    give(bench, files(bench, old))
+    settle(bench)
+    give(bench, files(bench, new), SECOND)
+    settle(bench, SECOND)
+    assert bench.ledger.pushes.replaced("digits@2") == []
+    again = bench.ledger.pushes.replaced("digits@1")
+    assert [row.boxes for row in again] == [(old,), (old,)]
+
+    report = give(bench, [FileToLabel(row.file_id or 0, row.file_name, row.boxes) for row in again])
+    assert (report.pushed, report.superseded) == (2, 2)
+    assert {state for brain, state in states(bench) if brain == "digits@1"} == {"sent"}
+    settle(bench)
+    assert [bench.boxes(file.file_id) for file in files(bench)] == [[old], [old]]
+    assert sorted(set(states(bench))) == [("digits@1", "confirmed"), ("digits@2", "superseded")]
+    assert bench.ledger.pushes.replaced("digits@1") == []
+    assert give(bench, files(bench)).known == 2
+
+
+def test_a_roll_back_to_a_brain_that_saw_nothing_removes_the_boxes(bench: Bench, car: int) -> None:
+    bench.import_all(1)
+    give(bench, files(bench))
+    give(bench, files(bench, Box(car, 5, 6, 33, 44, 0.9)), SECOND)
+    settle(bench, SECOND)
+    assert [row.state for row in bench.ledger.pushes.replaced("digits@1")] == ["empty"]
+    assert give(bench, files(bench)).empty == 1
+    assert bench.boxes(files(bench)[0].file_id) == []
+    assert bench.ledger.pushes.replaced("digits@1") == []
+    assert give(bench, files(bench)).known == 1
+
+
+def test_a_reply_lost_after_a_roll_back_is_not_settled_by_the_earlier_push(bench: Bench, car: int) -> None:
+    old, new = Box(car, 3, 4, 30, 40, 0.75), Box(car, 5, 6, 33, 44, 0.9)
+    bench.import_all(1)
+    give(bench, files(bench, old))
+    settle(bench)
+    give(bench, files(bench, new), SECOND)
+    settle(bench, SECOND)
+    (row,) = bench.ledger.pushes.replaced("digits@1")
+    bench.ledger.pushes.settle(row, "intended")  # a crash right before the packet
+    found = reconcile_pushes(bench.client, bench.ledger, grace=0)
+    assert (found.released, found.confirmed) == (1, 0)
+    give(bench, files(bench))
+    settle(bench)
+    assert bench.boxes(files(bench)[0].file_id) == [old]
+
+
 class Meanwhile(DiffgramClient):
     """A person saves a box between our reading and our writing."""
 
