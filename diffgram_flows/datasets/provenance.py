@@ -60,13 +60,8 @@ class _Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Shield:
-    """Judges files, one after the other. Made by :func:`make_shield`.
+    """Judges files, one after the other. Made by :func:`make_shield`."""
 
-    Attributes:
-        asked: For how many files the server had to be asked.
-    """
-
-    asked: int = 0
     _pushed: Mapping[int, array[int]] = field(default_factory=dict, repr=False)
     _verdicts: Mapping[int, _Verdict] = field(default_factory=dict, repr=False)
 
@@ -141,7 +136,7 @@ def make_shield(
 
     with ThreadPoolExecutor(_THREADS) as pool:
         verdicts = dict(pool.map(look, sorted(doubtful)))
-    return Shield(len(doubtful), pushed, verdicts)
+    return Shield(pushed, verdicts)
 
 
 def _pushes(

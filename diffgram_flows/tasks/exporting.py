@@ -90,7 +90,10 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
 
 def _show(workspace: Workspace, snapshot: Snapshot, report: SnapshotReport) -> None:
     rows = [{"label": name, "annotations": count} for name, count in report.per_label.items()]
-    whose = f"{report.human} by people, {report.confirmed} confirmed by people, {report.excluded} of machines left out"
+    whose = (
+        f"{report.human} by people, {report.confirmed} confirmed by people; left out are {report.excluded} of machines "
+        f"that nobody confirmed and {report.open} on files that are not finished"
+    )
     table("snapshot", rows, f"Snapshot {snapshot.id}: {report.images} images; {whose}")
     failures("snapshot-failures", report.failures)
     shown = [(sample.path, sample.boxes) for sample in snapshot.samples[-_SHOWN:]]
