@@ -73,7 +73,9 @@ def left_unjudged(parameters: TrainParameters) -> str | None:
 
 
 def _snapshot(workspace: Workspace) -> Snapshot:
-    snapshot = latest_snapshot(workspace.ledger, workspace.snapshots, workspace.images)
+    snapshot = latest_snapshot(
+        workspace.ledger, workspace.snapshots, workspace.images, shared=workspace.shared_snapshots
+    )
     if snapshot is None:
         raise NotEnoughData(
             "There is no snapshot to train on.", cure="Finish some tasks in Diffgram, then export the annotations."
@@ -82,13 +84,9 @@ def _snapshot(workspace: Workspace) -> Snapshot:
 
 
 def _training_options(options: TrainOptions, *, warm: bool) -> TrainingOptions:
-    return TrainingOptions(
-        image_size=options.image_size,
-        steps=options.warm_steps if warm else options.steps,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-    )
+    same = {"image_size", "batch_size", "learning_rate", "balance", "patience", "seed", "deterministic"}
+    same |= {"backbone", "backbone_weights", "frozen"}
+    return TrainingOptions(**options.model_dump(include=same), steps=options.warm_steps if warm else options.steps)
 
 
 def _gate(options: TrainOptions) -> Gate:
