@@ -103,7 +103,11 @@ def refuse(path: Path, found: Iterable[str]) -> None:
 
 def _forbidden(program: Any, computing: frozenset[str]) -> Iterator[str]:
     """Names of operations that are not allowed where they are."""
-    for graph in (meta.graph_def for meta in program.meta_graphs):
+    for meta in program.meta_graphs:
+        graph, objects = meta.graph_def, meta.object_graph_def
+        if not objects.nodes:  # of TensorFlow 1: its signatures could name any operation of the outermost graph
+            yield "a graph without objects"
+        yield from (f"a call of {name}" for name in objects.concrete_functions if name.startswith(_SAVER_FUNCTIONS))
         # The saver is started by the outermost graph; a function that calls it would write files when predicting.
         yield from _found(graph.node, computing | SAVING)
         for function in graph.library.function:
