@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_NUMBERS = 21  # rows of a confusion matrix into which numbers still fit
+_MOST_NAMES = 60  # rows that can still be named
 
 
 def loss_curve(history: Sequence[Epoch], path: Path) -> Path:
@@ -98,8 +99,9 @@ def confusion_matrix(confusion: Confusion, title: str, path: Path) -> Path:
     figure.set_size_inches(*(min(16.0, 3.5 + 0.5 * size),) * 2)
     axes.grid(visible=False)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(size), confusion.labels, rotation=90)
-    axes.set_yticks(range(size), confusion.labels)
+    if size <= _MOST_NAMES:
+        axes.set_xticks(range(size), confusion.labels, rotation=90)
+        axes.set_yticks(range(size), confusion.labels)
     for row, column in zip(*np.nonzero(counts if size <= _MOST_NUMBERS else np.zeros((0, 0))), strict=True):
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, _short(counts[row, column]), ha="center", va="center", color=shade, fontsize=8)

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from diffgram_flows.brains import before_after, contact_sheet, draw, draw_over
-from diffgram_flows.brains.drawing import colour_of
+from diffgram_flows.brains.drawing import colour_of, compared
 from diffgram_flows.errors import ImageRejected
-from diffgram_flows.models import Box, LabelMap
+from diffgram_flows.models import Annotation, Box, LabelMap
 
 LABELS = LabelMap(tuple((number, f"label {number}") for number in range(12)))
 
@@ -106,3 +106,20 @@ def test_a_label_stays_in_the_image() -> None:
 def test_refuses_what_cannot_be_drawn(tmp_path: Path, action: Callable[[Path], object]) -> None:
     with pytest.raises(ImageRejected):
         action(tmp_path)
+
+
+def test_annotations_of_every_type_side_by_side(photo: Path, tmp_path: Path) -> None:
+    left = [
+        Annotation("polygon", 1, ((20, 20), (200, 20), (20, 200))),
+        Annotation("line", 2, ((10, 300), (390, 300))),
+        Annotation("point", 3, ((350, 350),)),
+        Annotation("tag", 4),
+        Annotation.of_box(Box(5, 220, 30, 380, 180)),
+    ]
+    out = compared(photo, left, [Annotation("tag", 4, score=0.8)], LABELS, tmp_path / "pair.png", titles=("a", "b"))
+    assert [outline(out, index) > 20 for index in range(7)] == [False, True, True, True, False, True, False]
+    bare = compared(photo, [], [], LABELS, tmp_path / "bare.png", titles=("a", "b"))
+    with Image.open(out) as drawn, Image.open(bare) as nothing:
+        right = (drawn.width // 2, 0, drawn.width, 40)
+        assert drawn.size == nothing.size
+        assert drawn.crop(right).tobytes() != nothing.crop(right).tobytes()  # the tag's name above

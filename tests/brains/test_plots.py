@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from diffgram_flows.brains import DetectionEvaluation, Epoch, loss_curve, precision_recall
+from diffgram_flows.brains.evaluation import Confusion, calibrate
+from diffgram_flows.brains.plots import calibration_curve, confusion_matrix
 
 CURVE = tuple(1 - index / 100 for index in range(101))
 
@@ -29,3 +31,16 @@ def test_precision_recall(tmp_path: Path, curve: tuple[float, ...]) -> None:
         )
     }
     assert is_picture(precision_recall(evaluations, tmp_path / "plots" / "pr.png"))
+
+
+@pytest.mark.parametrize("scores", [[0.2, 0.6, 0.9], []], ids=["answers", "none"])
+def test_calibration_curve(tmp_path: Path, scores: list[float]) -> None:
+    found = {"detector@1": calibrate(scores, [score > 0.5 for score in scores])}
+    assert is_picture(calibration_curve(found, tmp_path / "plots" / "calibration.png"))
+
+
+@pytest.mark.parametrize("size", [1, 3, 80])
+def test_confusion_matrix(tmp_path: Path, size: int) -> None:
+    counts = tuple(tuple(2_500_000 if row == column else column for column in range(size)) for row in range(size))
+    matrix = Confusion(tuple(f"label {index}" for index in range(size)), counts)
+    assert is_picture(confusion_matrix(matrix, "what is taken for what", tmp_path / "confusion.png"))
