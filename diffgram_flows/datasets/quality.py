@@ -192,8 +192,8 @@ def _of_splits(found: Quality) -> Iterator[Finding]:
         if not images:
             yield Finding("bad", f"There is no image in {split}.")
     if found.leaks:
-        what = f"{len(found.leaks):,} images look like an elder one of another split"
-        yield Finding("bad", f"{what}: a brain that knows that one by heart is judged too well.")
+        what = f"Images that look like an elder one of another split: {len(found.leaks):,}."
+        yield Finding("bad", f"{what} A brain that knows that one by heart is judged too well.")
     else:
         yield Finding("good", "No image looks like one of another split.")
     odd = [gap for gap in found.gaps if not gap.by_chance]
@@ -221,7 +221,7 @@ def _of_boxes(found: Quality) -> Iterator[Finding]:
         name for name, count in zip(found.names, found.counted.having.sum(axis=0).tolist(), strict=True) if not count
     ]
     if unused:
-        yield Finding("look", f"{len(unused)} labels have no annotation: {', '.join(unused[:8])}.")
+        yield Finding("look", f"Labels without an annotation ({len(unused)}): {', '.join(unused[:8])}.")
 
 
 def _of_people(found: Quality) -> Iterator[Finding]:

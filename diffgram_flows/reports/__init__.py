@@ -1,7 +1,18 @@
 """What people see of a run: progress, tables and pictures, as Prefect artifacts and in a terminal."""
 
-from diffgram_flows.reports.artifacts import failures, picture, table
+from diffgram_flows.reports.artifacts import failures, markdown, picture, table
 from diffgram_flows.reports.progress import shown_in_terminal, watched
+from diffgram_flows.reports.quality import quality_path, quality_report
 from diffgram_flows.reports.sheets import sheet
 
-__all__ = ["failures", "picture", "sheet", "shown_in_terminal", "table", "watched"]
+__all__ = [
+    "failures",
+    "markdown",
+    "picture",
+    "quality_path",
+    "quality_report",
+    "sheet",
+    "shown_in_terminal",
+    "table",
+    "watched",
+]

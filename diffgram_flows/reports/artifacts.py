@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from prefect.artifacts import create_image_artifact, create_table_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from diffgram_flows.models import Failure
@@ -38,6 +38,12 @@ def failures(key: str, found: Sequence[Failure]) -> None:
     """List objects that could not be dealt with; nothing is shown where there are none."""
     note = f"{len(found)} could not be dealt with." + (f" The first {_MAX_ROWS}:" if len(found) > _MAX_ROWS else "")
     table(key, [{"object": failure.name, "why": failure.reason} for failure in found], note)
+
+
+def markdown(key: str, text: str) -> None:
+    """Show a text; whoever makes it has escaped what others wrote in it."""
+    if in_run():
+        create_markdown_artifact(key=key, markdown=text)
 
 
 def picture(key: str, path: Path, description: str) -> None:
