@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from diffgram_flows.datasets.intake import Intake
     from diffgram_flows.datasets.storing import Written
 
-_FILES, _ANNOTATIONS = 2000, 40_000  # in one batch: what is in memory as Python objects at the same time
+_FILES, _ANNOTATIONS = 1000, 10_000  # in one batch: what is in memory as Python objects at the same time
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ from diffgram_flows.datasets.columns import INSTANCES, instance_batch
 from diffgram_flows.models import Annotation
 
 ROWS = 65_536
-"""Annotations in a piece on disk, about: a file's are never torn apart on their way in."""
+"""Annotations in a table on their way out, about: a file's are never torn apart."""
 
-_PIECES = 4  # kept in memory while they are read back: exports are mostly in order
+_WAITING = 8192  # annotations that wait as Python objects, about 500 bytes each, until they are a piece on disk
+_PIECES = 32  # kept in memory while they are read back: exports are mostly in order
 
 
 class Spool:
@@ -57,7 +58,7 @@ class Spool:
         """Take the annotations of a file."""
         self._owners.append((file_id, len(annotations)))
         self._waiting.extend(annotations)
-        if len(self._waiting) >= ROWS:
+        if len(self._waiting) >= _WAITING:
             self._flush()
 
     def sorted(self, counts: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> Iterator[Any]:

@@ -91,10 +91,14 @@ def statistics_of(facts: Mapping[str, Any]) -> dict[Split, SplitStatistics]:
     return {split: SplitStatistics(**facts["splits"][split]) for split in SPLITS}
 
 
-def twins(hashes: list[str], splits: npt.NDArray[np.int8]) -> int:
-    """How many images have the same bytes as one of another split: they make a judgement look better than it is."""
-    names, place = np.unique(np.array(hashes), return_inverse=True)
-    seen = np.zeros((len(names), len(SPLITS)), np.int64)
-    np.add.at(seen, (place, splits), 1)
+def twins(contents: npt.NDArray[np.int64], splits: npt.NDArray[np.int8]) -> int:
+    """How many images have the same bytes as one of another split: they make a judgement look better than it is.
+
+    Args:
+        contents: For each image a number from 0 on, equal where the bytes are equal.
+        splits: For each image the place of its split in :data:`SPLITS`.
+    """
+    seen = np.zeros((int(contents.max(initial=-1)) + 1, len(SPLITS)), np.int64)
+    np.add.at(seen, (contents, splits), 1)
     torn = (seen > 0).sum(axis=1) > 1
     return int(seen[torn].sum())

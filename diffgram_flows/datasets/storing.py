@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,15 @@ class Written:
 
 
 class Images:
-    """The images of a snapshot in order of file id, as columns in memory: about 250 bytes each."""
+    """The images of a snapshot in order of file id, as columns in memory: about 250 bytes each.
 
-    def __init__(self, batches: Iterable[Any]) -> None:
+    Args:
+        batches: In any order; taken out of the list.
+    """
+
+    def __init__(self, batches: list[Any]) -> None:
         table = pa.Table.from_batches(batches)
+        batches.clear()
         self.arrived = _numbers(table, "annotations")
         self.order: npt.NDArray[np.int64] = np.argsort(_numbers(table, "file_id"), kind="stable")
         self.table = table.take(pa.array(self.order))
@@ -85,7 +90,8 @@ def write(part: Path, intake: Intake, images: Images, label_map: LabelMap) -> Wr
         digest.add("images", images.table)
         writer.write_table(images.table, row_group_size=_IMAGES_IN_A_GROUP)
     (part / manifest.LABELS).write_bytes(manifest.label_file(label_map))
-    torn = twins(images.table.column("sha256").to_pylist(), images.splits)
+    contents = images.table.column("sha256").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    torn = twins(contents, images.splits)
     return Written(digest.snapshot_id(label_map), label_map, tally.total(), tally.by_split(), torn, settled)
 
 

@@ -171,9 +171,11 @@ class Objects(Settler, Recorder, Differ, Tracer):
         found: dict[int, ObjectRow] = {}
         with self._reading() as connection:
             for page in pages(_PAGE, file_ids):
-                query = self._select(objects, ("imported", "gone")).where(objects.c.file_id.in_(page))
+                # The state is looked at here: SQLite would go through all rows of a state instead of these few.
+                query = self._select(objects, ()).where(objects.c.file_id.in_(page))
                 for row in map(object_row, connection.execute(query)):
-                    found[row.file_id or 0] = row
+                    if row.file_id is not None and row.state in ("imported", "gone"):
+                        found[row.file_id] = row
         return found
 
     def _select(self, column: sa.Column[Any] | sa.Table, states: Sequence[str]) -> sa.Select[Any]:

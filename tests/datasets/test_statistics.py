@@ -51,5 +51,5 @@ def test_nothing_is_counted_without_labels() -> None:
 
 def test_twins_lie_in_two_splits() -> None:
     splits = np.array([0, 0, 2, 2, 1], np.int8)
-    assert twins(["a", "b", "a", "c", "c"], splits) == 4
-    assert twins(["a", "a", "b", "b", "c"], splits) == 0
+    assert twins(np.array([0, 1, 0, 2, 2]), splits) == 4
+    assert twins(np.array([0, 0, 1, 1, 2]), splits) == 0
