@@ -182,6 +182,21 @@ class TrainOptions(_Form):
     warm_steps: int = Field(default=600, ge=1, description="Gradient steps from the champion.")
     batch_size: int = Field(default=8, ge=1, description="Images in one step.")
     learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate.")
+    balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="How much more often images with rare labels are shown; 1: all labels equally.",
+    )
+    patience: int = Field(
+        default=0, ge=0, description="Twentieths of the training without a better result after which it ends; 0: never."
+    )
+    backbone: str = Field(default="small", description="Ours, or a network of keras.applications like MobileNetV2.")
+    backbone_weights: str = Field(default="", description="A file with weights of that network, or imagenet.")
+    frozen: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the steps in which a pretrained network does not learn."
+    )
+    deterministic: bool = Field(default=False, description="Bit for bit repeatable, 10 to 40 % slower.")
     seed: int = Field(default=0, description="Same seed, same start and same order of images.")
     min_score: float = Field(
         default=0.0, ge=0, le=1, description="Below it nothing is promoted: mAP50 of boxes, F1 of tags, IoU of areas."

@@ -77,7 +77,7 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
             snapshot = _snapshot(order, workdir, client, ledger, tell)
         registry = Registry(workdir / "brains")
         reconcile_promotions(registry, ledger, [order.name])
-        record = _train(order, snapshot, registry, tell)
+        record = _train(order, snapshot, registry, workdir / "training", tell)
         ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
         tell(TrainingStatus("evaluating", brain=str(record.ref)))
         found = judge(record, registry, snapshot.split("test"), promote=False, reports=workdir / "reports")
@@ -122,7 +122,7 @@ def _jobs(client: DiffgramClient) -> list[int]:
     return [job.id for job in client.jobs() if job.status in _WORKED_ON]
 
 
-def _train(order: Order, snapshot: Snapshot, registry: Registry, tell: Tell) -> BrainRecord:
+def _train(order: Order, snapshot: Snapshot, registry: Registry, checkpoints: Path, tell: Tell) -> BrainRecord:
     tell(TrainingStatus("training"))
     champion = registry.champion(order.name) if order.from_champion else None
     told = _telling(tell, "training", 0, 100)
@@ -139,6 +139,7 @@ def _train(order: Order, snapshot: Snapshot, registry: Registry, tell: Tell) -> 
         options=replace(TrainingOptions(), **order.options),
         method=order.method,
         start_from=champion.ref if champion else None,
+        checkpoints=checkpoints,
         progress=progress,
     )
 
