@@ -65,7 +65,7 @@ def main() -> None:
             if not wanted.quick:
                 found |= race(teaching, judging, chosen, Path(folder, f"race-{seed}"))
             seeds.append(found)
-            print(report(found))
+            print(report(found), flush=True)
     figures = {"seeds": seeds, "step_ratio": max(found["step_ratio"] for found in seeds)}
     if not wanted.quick:
         reached = [found["cpu_seconds_to_map50_080"] for found in seeds]
