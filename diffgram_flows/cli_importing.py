@@ -124,7 +124,7 @@ def trace(uri: str, *, target: Target = parameters.Target(), json_file: JsonFile
         facts: dict[str, Any] = {"state": row.state, "file": f"{row.file_name} ({row.file_id or 'no id yet'})"}
         facts |= {"note": row.reason} if row.reason else {}
         facts |= {_moment(event.at): " ".join((event.what, event.detail)).strip() for event in version.events}
-        facts |= {f"boxes of {push.brain}": f"{len(push.boxes)}, {push.state} {push.reason}" for push in version.pushes}
+        facts |= {f"boxes of {push.brain}": f"{len(push.seen)}, {push.state} {push.reason}" for push in version.pushes}
         jobs = {job.job_id: job.name for job in version.jobs}
         facts |= {f"task {task.task_id}": f"{task.status} in {jobs.get(task.job_id)}" for task in version.tasks}
         show(f"{uri} as of version {row.object.version}", facts)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 Split = Literal["train", "val", "test"]
 
@@ -136,6 +136,20 @@ class Annotation:
         return box if box.area else None
 
 
+Seen: TypeAlias = Box | Annotation
+"""What a brain sees: a box, or something else, such as a polygon or a tag."""
+
+
+Place: TypeAlias = tuple[str, int, tuple[Point, ...]]
+
+
+def place(seen: Seen) -> Place:
+    """Type, label and geometry, without score and attributes: what is drawn in the same place is equal."""
+    if isinstance(seen, Box):
+        return "box", seen.label_file_id, ((seen.x_min, seen.y_min), (seen.x_max, seen.y_max))
+    return seen.type, seen.label_file_id, seen.points
+
+
 @dataclass(frozen=True, slots=True)
 class LabelMap:
     """Which class index of a network is which Diffgram label. Append-only: an index never changes its meaning.
@@ -258,6 +272,11 @@ class Prediction:
     boxes: tuple[Box, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     error: str = ""
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """Its boxes, then everything else."""
+        return (*self.boxes, *self.annotations)
 
 
 @dataclass(frozen=True, slots=True)

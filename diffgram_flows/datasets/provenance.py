@@ -23,7 +23,8 @@ from typing import TypeAlias
 from diffgram_flows.datasets.instances import read_instances
 from diffgram_flows.diffgram import DiffgramClient, FileAnnotations, Instance
 from diffgram_flows.ledger import Ledger
-from diffgram_flows.models import Annotation, Box
+from diffgram_flows.models import Annotation, Seen
+from diffgram_flows.models import place as place_of
 
 _SAME_MOMENT = 0.01  # seconds after its end in which a task changes its file (recorded: 0.003); longer: it is asked for
 _AT_ONCE = 900.0  # seconds between a push and the end of the task in which a page may have been open since before
@@ -150,7 +151,7 @@ def _pushes(
         for file_id in {push.file_id, today}:
             if file_id is None or file_id not in expected:
                 continue
-            places = map(_place_of_box, push.boxes)
+            places = map(_place_of_push, push.seen)
             if push.is_truth:
                 truths.setdefault(file_id, set()).update(places)
             else:
@@ -221,7 +222,7 @@ def _place(annotation: Annotation) -> _Place:
     return hash((annotation.type, annotation.label_file_id, annotation.points))
 
 
-def _place_of_box(box: Box) -> _Place:
-    """Where the server stores a box that we send: what is negative becomes 0 (contract section 5)."""
-    corners = (max(box.x_min, 0), max(box.y_min, 0)), (max(box.x_max, 0), max(box.y_max, 0))
-    return hash(("box", box.label_file_id, corners))
+def _place_of_push(seen: Seen) -> _Place:
+    """Where the server stores what we send: of a box, what is negative becomes 0 (contract section 5)."""
+    kind, label, points = place_of(seen)
+    return hash((kind, label, tuple((max(x, 0), max(y, 0)) for x, y in points) if kind == "box" else points))

@@ -51,7 +51,7 @@ from diffgram_flows.diffgram.setup_records import (
     JobInfo,
     JobMembers,
 )
-from diffgram_flows.diffgram.shapes import MachineMark, instance_from_box
+from diffgram_flows.diffgram.shapes import MachineMark, instance_from, instance_from_box
 from diffgram_flows.diffgram.troubles import maybe_delivered
 from diffgram_flows.diffgram.webhooks import WebhookEvent
 
@@ -91,6 +91,7 @@ __all__ = [
     "Unpaced",
     "UploadState",
     "WebhookEvent",
+    "instance_from",
     "instance_from_box",
     "instances",
     "maybe_delivered",

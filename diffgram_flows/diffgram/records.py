@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic import ValidationError as _ValidationError
 
 from diffgram_flows.errors import UnexpectedReply
-from diffgram_flows.models import Box
+from diffgram_flows.models import Annotation, AnnotationType, Box
 
 
 def _read_time(value: object) -> datetime | None:
@@ -186,6 +186,16 @@ class Instance(Record):
         if x_min is None or y_min is None or x_max is None or y_max is None:
             return None
         return Box(self.label_file_id, x_min, y_min, x_max, y_max, self.score)
+
+    @property
+    def annotation(self) -> Annotation | None:
+        """What it is and where, without its attributes; ``None`` for kinds that no brain draws, and without a label."""
+        if box := self.box:
+            return Annotation.of_box(box)
+        if self.type not in ("polygon", "line", "point", "tag") or self.label_file_id is None:
+            return None
+        points = tuple((point["x"], point["y"]) for point in self.points)
+        return Annotation(cast(AnnotationType, self.type), self.label_file_id, points, score=self.score)
 
 
 class FileAnnotations(Record):

@@ -17,7 +17,7 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 from diffgram_flows.errors import InvalidRequest
-from diffgram_flows.models import Box
+from diffgram_flows.models import Box, Seen
 
 Shape: TypeAlias = dict[str, Any]
 Label: TypeAlias = int | str
@@ -153,6 +153,22 @@ def instance_from_box(box: Box, *, machine: MachineMark | None = None) -> Shape:
         raise InvalidRequest(f"The box {box} has no area.", cure="Clip boxes to the image and drop the empty ones.")
     score = float(box.score) if machine is not None and box.score is not None else None
     return marked("box", int(box.label_file_id), corners, machine=machine, score=score)
+
+
+def instance_from(seen: Seen, *, machine: MachineMark | None = None) -> Shape:
+    """The server's form of anything that a brain sees; as :func:`instance_from_box`.
+
+    Raises:
+        InvalidRequest: A box is empty or inverted.
+    """
+    if isinstance(seen, Box):
+        return instance_from_box(seen, machine=machine)
+    if seen.type == "box":
+        (x_min, y_min), (x_max, y_max) = seen.points
+        return instance_from_box(Box(seen.label_file_id, x_min, y_min, x_max, y_max, seen.score), machine=machine)
+    fields = {"points": _points(seen.points)} if seen.points else {}
+    score = seen.score if machine is not None else None
+    return marked(seen.type, seen.label_file_id, fields, attributes=dict(seen.attributes), machine=machine, score=score)
 
 
 def whole(value: float) -> Any:

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from diffgram_flows.diffgram import DiffgramClient, FileAnnotations
-from diffgram_flows.feedback.drawn import place
+from diffgram_flows.feedback.drawn import place_of
 from diffgram_flows.ledger import Ledger
-from diffgram_flows.models import Box, BrainRef
+from diffgram_flows.models import Box, BrainRef, Seen, place
 
 _SAME_THING = 0.5  # intersection over union from which a person's box is taken for a correction of ours
 
@@ -62,12 +62,12 @@ def acceptance(
     """
     finished = ledger.work.finished_files()
     pushes = [
-        (push.file_id, push.boxes)
+        (push.file_id, push.seen)
         for push in ledger.pushes.rows("confirmed", "empty", brain=str(brain))
         if push.file_id is not None and push.file_id in finished and (files is None or push.file_id in files)
     ]
 
-    def look(push: tuple[int, tuple[Box, ...]]) -> tuple[int, int]:
+    def look(push: tuple[int, tuple[Seen, ...]]) -> tuple[int, int]:
         file_id, boxes = push
         return compare(boxes, client.annotations(file_id)) if boxes else (0, 0)
 
@@ -78,14 +78,20 @@ def acceptance(
     return Acceptance(prelabels, kept, corrected, prelabels - kept - corrected, len(pushes))
 
 
-def compare(pushed: Sequence[Box], annotations: FileAnnotations) -> tuple[int, int]:
+def compare(pushed: Sequence[Seen], annotations: FileAnnotations) -> tuple[int, int]:
     """How many of the pushed boxes were kept, and how many corrected."""
-    living = [instance for instance in annotations.instances if not instance.soft_delete and instance.box]
-    there = {place(instance.box) for instance in living if instance.box}
-    changed = [box for box in pushed if place(box) not in there]
-    kept_places = {place(box) for box in pushed}
-    people = [i.box for i in living if not i.machine_made and i.box and place(i.box) not in kept_places]
-    return len(pushed) - len(changed), _matched(changed, people)
+    living = [instance for instance in annotations.instances if not instance.soft_delete]
+    there = {place_of(instance) for instance in living}
+    changed = [seen for seen in pushed if place(seen) not in there]
+    kept_places = {place(seen) for seen in pushed}
+    drawn = [i.annotation for i in living if not i.machine_made and i.annotation and place_of(i) not in kept_places]
+    people = [annotation.box for annotation in drawn if annotation.box]
+    return len(pushed) - len(changed), _matched([box for seen in changed if (box := _around(seen))], people)
+
+
+def _around(seen: Seen) -> Box | None:
+    """The box itself, or the one around a polygon."""
+    return seen if isinstance(seen, Box) else seen.box
 
 
 def _matched(changed: Sequence[Box], people: Iterable[Box]) -> int:

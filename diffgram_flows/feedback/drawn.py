@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from diffgram_flows.diffgram import FileAnnotations, Instance
 from diffgram_flows.ledger import Ledger, PushRow
-from diffgram_flows.models import Box
+from diffgram_flows.models import Place, place
 
 _UNTOUCHED_TASKS = frozenset({"available", "deferred"})  # nobody has worked on these, or is about to
 
 
-def place(box: Box) -> Box:
-    """Label and geometry of a box, without the score, so that two boxes at the same place are equal."""
-    return replace(box, score=None)
+def places(pushes: Iterable[PushRow]) -> set[Place]:
+    """Where we put something."""
+    return {place(seen) for push in pushes for seen in push.seen}
 
 
-def places(pushes: Iterable[PushRow]) -> set[Box]:
-    """Where we put boxes."""
-    return {place(box) for push in pushes for box in push.boxes}
+def place_of(instance: Instance) -> Place | None:
+    """Where an instance is; ``None`` for kinds that we never put anywhere."""
+    annotation = instance.annotation
+    return place(annotation) if annotation else None
 
 
 def started_files(ledger: Ledger) -> set[int]:
@@ -39,7 +40,7 @@ class Drawn:
 
     by_people: tuple[Instance, ...]
     ours: tuple[Instance, ...]
-    missing: frozenset[Box]
+    missing: frozenset[Place]
 
     @property
     def touched(self) -> bool:
@@ -57,14 +58,10 @@ def drawn(annotations: FileAnnotations, pushes: Iterable[PushRow]) -> Drawn:
     truth = places(push for push in earlier if push.is_truth)
     pushed = places(push for push in earlier if not push.is_truth)
     living = [instance for instance in annotations.instances if not instance.soft_delete]
-    machine = [(instance, place(instance.box)) for instance in living if instance.machine_made and instance.box]
+    machine = [(instance, place_of(instance)) for instance in living if instance.machine_made]
     expected = places(push for push in earlier if push.state == "confirmed")
     return Drawn(
-        by_people=tuple(
-            instance
-            for instance in living
-            if not instance.machine_made or (instance.box and place(instance.box) in truth)
-        ),
+        by_people=tuple(instance for instance in living if not instance.machine_made or place_of(instance) in truth),
         ours=tuple(instance for instance, here in machine if here in pushed and here not in truth),
         missing=frozenset(expected.difference(here for _, here in machine)),
     )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from diffgram_flows.diffgram import DiffgramClient, MachineMark, Packet, instance_from_box, maybe_delivered
+from diffgram_flows.diffgram import DiffgramClient, MachineMark, Packet, instance_from, maybe_delivered
 from diffgram_flows.errors import (
     DiffgramFlowsError,
     InvalidRequest,
@@ -20,7 +20,7 @@ from diffgram_flows.errors import (
 from diffgram_flows.feedback.drawn import drawn, started_files
 from diffgram_flows.feedback.superseding import supersede
 from diffgram_flows.ledger import Ledger, PushRow
-from diffgram_flows.models import Box, BrainRef, Failure, Progress, no_progress
+from diffgram_flows.models import BrainRef, Failure, Progress, Seen, no_progress
 
 _BATCH = 200  # files that are looked up in the ledger together, and held in memory
 _PRESENT = frozenset({"intended", "sent", "confirmed", "empty"})  # on the file, or about to be
@@ -37,7 +37,7 @@ class FileToLabel:
 
     file_id: int
     file_name: str
-    boxes: tuple[Box, ...]
+    seen: tuple[Seen, ...]
     size: tuple[int, int] | None = None
 
 
@@ -156,8 +156,8 @@ class _Pusher:
             self._count("known")
             return
         # What an earlier attempt has written down is what is sent, whatever the brain says today.
-        boxes = own.boxes if own else file.boxes
-        row = PushRow(file.file_name, str(self.brain), "intended", boxes, file.file_id)
+        seen = own.seen if own else file.seen
+        row = PushRow(file.file_name, str(self.brain), "intended", seen, file.file_id)
         if own is not None and own.state == "superseded":
             row = replace(row, input_id=own.input_id or 0)
             others.append(own)  # a crash may have left its boxes there
@@ -192,7 +192,7 @@ class _Pusher:
             if damage:
                 self.failures.append(Failure(row.file_name, damage))
                 return "skipped", damage
-        if not row.boxes:
+        if not row.seen:
             return "empty", ""
         self._send(row, file.file_id)
         return "sent", ""
@@ -200,7 +200,7 @@ class _Pusher:
     def _send(self, row: PushRow, file_id: int) -> None:
         """Intent first, then the packet. The mode ``update`` appends; the other one erases people's work."""
         mark = MachineMark(model_ref=self.brain.name, model_run_ref=row.brain)
-        instances = [instance_from_box(box, machine=mark) for box in row.boxes]
+        instances = [instance_from(seen, machine=mark) for seen in row.seen]
         packet = Packet(self.directory_id, file_id=file_id, mode="update", instances=instances)
         self._write(row, "intended", "")
         self.client.send_packet(packet)

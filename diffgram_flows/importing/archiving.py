@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from diffgram_flows.diffgram import DiffgramClient, Instance
 from diffgram_flows.importing.policy import Policy
 from diffgram_flows.ledger import Ledger, ObjectRow, PushRow
-from diffgram_flows.models import Box
+from diffgram_flows.models import place
 
 KEPT = "Its file stays: a person has worked on it."
 _UNTOUCHED_TASKS = frozenset({"available", "deferred"})
@@ -84,12 +84,9 @@ def _worked_on(client: DiffgramClient, ledger: Ledger, rows: Sequence[ObjectRow]
 
 def _only_ours(instances: Sequence[Instance], pushes: Sequence[PushRow]) -> bool:
     """Whether everything on a file is a machine's box where we have put one, and none of ours was taken away."""
-    ours = {_place(box) for push in pushes for box in push.boxes}
-    expected = {_place(box) for push in pushes if push.state == "confirmed" for box in push.boxes}
+    ours = {place(seen) for push in pushes for seen in push.seen}
+    expected = {place(seen) for push in pushes if push.state == "confirmed" for seen in push.seen}
     alive = [instance for instance in instances if not instance.soft_delete]
-    here = {_place(instance.box) for instance in alive if instance.machine_made and instance.box}
-    return all(instance.machine_made and instance.box for instance in alive) and expected <= here <= ours
-
-
-def _place(box: Box) -> tuple[int, ...]:
-    return (box.label_file_id, box.x_min, box.y_min, box.x_max, box.y_max)
+    known = [instance.annotation for instance in alive if instance.machine_made]
+    here = {place(annotation) for annotation in known if annotation}
+    return all(instance.machine_made and instance.annotation for instance in alive) and expected <= here <= ours

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from diffgram_flows.diffgram import ImportRow, MachineMark, instance_from_box
+from diffgram_flows.diffgram import ImportRow, MachineMark, instance_from
 from diffgram_flows.ledger import Ledger, ObjectRow, PushRow
-from diffgram_flows.models import Box, BrainRef
+from diffgram_flows.models import BrainRef, Seen
 
 
 class Prelabeller(Protocol):
@@ -18,11 +18,11 @@ class Prelabeller(Protocol):
     def brain(self) -> str:
         """Which version answers: ``name@3``."""
 
-    def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
+    def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Seen, ...]]:
         """File name to boxes. An empty tuple: looked and saw nothing. A missing name: could not look."""
 
 
-def prelabels(ledger: Ledger, prelabel: Prelabeller, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
+def prelabels(ledger: Ledger, prelabel: Prelabeller, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Seen, ...]]:
     """Boxes by file name, each committed to the ledger as ``intended`` before anybody sees them.
 
     What was intended by an earlier attempt is taken from the ledger, so that packet and ledger never differ.
@@ -38,17 +38,17 @@ def prelabels(ledger: Ledger, prelabel: Prelabeller, rows: Sequence[ObjectRow]) 
     ]
     ledger.pushes.intend(intents)
     travelling = [*intents, *(push for push in known.values() if push.state == "intended")]
-    return {push.file_name: push.boxes for push in travelling}
+    return {push.file_name: push.seen for push in travelling}
 
 
-def machine_instances(boxes: Iterable[Box], brain: str) -> list[dict[str, Any]]:
+def machine_instances(seen: Iterable[Seen], brain: str) -> list[dict[str, Any]]:
     """The instances of a packet, marked with the brain that drew them (contract section 10).
 
     Raises:
         InvalidRequest: A box has no area.
     """
     mark = MachineMark(model_ref=BrainRef.parse(brain).name, model_run_ref=brain)
-    return [instance_from_box(box, machine=mark) for box in boxes]
+    return [instance_from(each, machine=mark) for each in seen]
 
 
 def settled(pushes: Iterable[PushRow], found: ImportRow | None, file_id: int) -> list[PushRow]:
@@ -62,7 +62,7 @@ def settled(pushes: Iterable[PushRow], found: ImportRow | None, file_id: int) ->
     for push in pushes:
         if push.state != "intended" or push.file_id is not None:
             continue
-        if not push.boxes:
+        if not push.seen:
             state, reason = "empty", ""
         elif found is None:
             state, reason = "intended", "An earlier packet made the file."
@@ -78,5 +78,5 @@ def settled(pushes: Iterable[PushRow], found: ImportRow | None, file_id: int) ->
 
 def without(push: PushRow, refused: Mapping[int, str], note: str) -> PushRow:
     """A push of which the server took all boxes but some, by their index; what it did not take was never pushed."""
-    boxes = tuple(box for index, box in enumerate(push.boxes) if index not in refused)
-    return replace(push, boxes=boxes, state="confirmed" if boxes else "failed", reason=note)
+    seen = tuple(each for index, each in enumerate(push.seen) if index not in refused)
+    return replace(push, seen=seen, state="confirmed" if seen else "failed", reason=note)

@@ -11,7 +11,7 @@ from diffgram_flows.errors import AccessDenied, ObjectNotFound
 from diffgram_flows.importing.inspecting import inspect
 from diffgram_flows.importing.prelabelling import Prelabeller, prelabels
 from diffgram_flows.ledger import Ledger, ObjectRow
-from diffgram_flows.models import Box
+from diffgram_flows.models import Seen
 from diffgram_flows.storage import ObjectStore
 
 
@@ -29,7 +29,7 @@ class Prepared:
     fit: Sequence[ObjectRow]
     refused: Sequence[tuple[ObjectRow, str]] = ()
     foreign: Sequence[ObjectRow] = ()
-    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[Seen, ...]] = field(default_factory=dict)
     brain: str = ""
 
 

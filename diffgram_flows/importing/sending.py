@@ -24,7 +24,7 @@ from diffgram_flows.importing.prelabelling import Prelabeller, machine_instances
 from diffgram_flows.importing.preparing import Prepared, Preparer
 from diffgram_flows.importing.routes import Delivery, Kind, Route, RouteName, route_of
 from diffgram_flows.ledger import Ledger, ObjectRow, Outcome
-from diffgram_flows.models import Box, Failure
+from diffgram_flows.models import Failure, Seen
 from diffgram_flows.storage import ObjectStore
 
 LEASE = timedelta(hours=6)
@@ -42,7 +42,7 @@ class Parcel:
     """
 
     rows: Sequence[ObjectRow]
-    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[Seen, ...]] = field(default_factory=dict)
     brain: str = ""
     check: Callable[[], None] = lambda: None
 

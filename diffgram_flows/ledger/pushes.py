@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from sqlalchemy.engine import Row
 
 from diffgram_flows.ledger.book import Book, clean
 from diffgram_flows.ledger.schema import objects, pushes
-from diffgram_flows.models import Box
+from diffgram_flows.models import Annotation, Box, Seen
 
 GROUND_TRUTH = "ground-truth"
 """How the brain of a push begins that carries no prediction, but annotations that are known to be right."""
@@ -39,7 +39,7 @@ class PushRow:
     file_name: str
     brain: str
     state: str
-    boxes: tuple[Box, ...] = ()
+    seen: tuple[Seen, ...] = ()
     file_id: int | None = None
     reason: str = ""
     updated_at: float = 0.0
@@ -150,7 +150,7 @@ class Pushes(Book):
             "file_name": row.file_name,
             "brain": row.brain,
             "state": row.state,
-            "boxes": json.dumps([astuple(box) for box in row.boxes]),
+            "boxes": json.dumps([_plain(seen) for seen in row.seen]),
             "file_id": row.file_id,
             "reason": clean(row.reason),
             "updated_at": time.time(),
@@ -161,9 +161,20 @@ class Pushes(Book):
 def push_row(row: Row[Any]) -> PushRow:
     """The value of a whole row of the table."""
     return PushRow(
-        row.file_name, row.brain, row.state, _boxes(row.boxes), row.file_id, row.reason, row.updated_at, row.input_id
+        row.file_name, row.brain, row.state, _seen(row.boxes), row.file_id, row.reason, row.updated_at, row.input_id
     )
 
 
-def _boxes(text: str) -> tuple[Box, ...]:
-    return tuple(Box(*values) for values in json.loads(text))
+def _plain(seen: Seen) -> object:
+    """Boxes as lists, as there are many of them."""
+    return astuple(seen) if isinstance(seen, Box) else asdict(seen)
+
+
+def _seen(text: str) -> tuple[Seen, ...]:
+    return tuple(Box(*value) if isinstance(value, list) else _annotation(value) for value in json.loads(text))
+
+
+def _annotation(value: dict[str, Any]) -> Annotation:
+    points = tuple((x, y) for x, y in value.pop("points"))
+    attributes = tuple((group, chosen) for group, chosen in value.pop("attributes"))
+    return Annotation(**value, points=points, attributes=attributes)

@@ -144,7 +144,7 @@ pushes = sa.Table(
     sa.Column("brain", sa.Text, primary_key=True),
     sa.Column("file_id", sa.BigInteger),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("boxes", sa.Text, nullable=False),
+    sa.Column("boxes", sa.Text, nullable=False),  # JSON: a list is a box, an object something else
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
     sa.Column("input_id", sa.BigInteger),  # the import that carried it; a later push of the same boxes has another

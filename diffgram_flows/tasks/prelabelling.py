@@ -11,7 +11,7 @@ from diffgram_flows.datasets import ImageCache
 from diffgram_flows.datasets.images import paths
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.ledger import ObjectRow
-from diffgram_flows.models import Box, Picture, Prediction
+from diffgram_flows.models import Picture, Prediction, Seen
 from diffgram_flows.storage import ObjectStore
 from diffgram_flows.tasks.workspace import Workspace
 
@@ -29,10 +29,10 @@ class ChampionPrelabeller:
         """Which version answers: ``name@3``."""
         return str(self._record.ref)
 
-    def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
+    def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Seen, ...]]:
         """Boxes by file name; an image that cannot be read has none and is imported without."""
         images, _ = self._images.fetch_many(rows, self._store)
-        return {seen.key: seen.boxes for seen in predict(self._record, paths(images)) if not seen.error}
+        return {found.key: found.seen for found in predict(self._record, paths(images)) if not found.error}
 
 
 def champion_prelabeller(workspace: Workspace, store: ObjectStore, brain: str) -> ChampionPrelabeller | None:

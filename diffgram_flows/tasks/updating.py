@@ -43,13 +43,13 @@ def unsent_predictions(workspace: Workspace, record: BrainRecord) -> list[FileTo
     told = told_files(workspace, record)
     ids = {row.file_name: file_id for file_id, row in workspace.ledger.objects.by_file_id().items()}
     unsent = [
-        FileToLabel(ids[seen.key], seen.key, seen.boxes)
+        FileToLabel(ids[seen.key], seen.key, seen.seen)
         for seen in read_predictions(workspace.predictions(record.ref))
         if not seen.error and seen.key not in told and seen.key in ids
     ]
     replaced = workspace.ledger.pushes.replaced(str(record.ref))
     return unsent + [
-        FileToLabel(ids[row.file_name], row.file_name, row.boxes) for row in replaced if row.file_name in ids
+        FileToLabel(ids[row.file_name], row.file_name, row.seen) for row in replaced if row.file_name in ids
     ]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from diffgram_flows.diffgram import DiffgramClient, Packet, SaveResult
 from diffgram_flows.errors import AuthenticationError, ServerUnreachable
 from diffgram_flows.feedback import FileToLabel, PushReport, follow_pushes, push, reconcile_pushes
 from diffgram_flows.ledger import TaskRow
-from diffgram_flows.models import Box, BrainRef
+from diffgram_flows.models import Annotation, Box, BrainRef
 
 FIRST, SECOND = BrainRef("digits", 1), BrainRef("digits", 2)
 
@@ -176,9 +177,9 @@ def test_a_roll_back_brings_the_earlier_brains_boxes_back(bench: Bench, car: int
     settle(bench, SECOND)
     assert bench.ledger.pushes.replaced("digits@2") == []
     again = bench.ledger.pushes.replaced("digits@1")
-    assert [row.boxes for row in again] == [(old,), (old,)]
+    assert [row.seen for row in again] == [(old,), (old,)]
 
-    report = give(bench, [FileToLabel(row.file_id or 0, row.file_name, row.boxes) for row in again])
+    report = give(bench, [FileToLabel(row.file_id or 0, row.file_name, row.seen) for row in again])
     assert (report.pushed, report.superseded) == (2, 2)
     assert {state for brain, state in states(bench) if brain == "digits@1"} == {"sent"}
     settle(bench)
@@ -252,7 +253,7 @@ def test_an_unknown_label_fails_and_is_not_tried_again(bench: Bench, car: int) -
 def test_a_file_that_is_gone_does_not_stop_the_others(bench: Bench, car: int) -> None:
     bench.import_all(1)
     (file,) = files(bench, Box(car, 3, 4, 30, 40, 0.75))
-    report = give(bench, [FileToLabel(999_999, "gone.jpg", file.boxes), file])
+    report = give(bench, [FileToLabel(999_999, "gone.jpg", file.seen), file])
     assert (report.pushed, report.failed) == (1, 1)
     assert report.failures[0].name == "gone.jpg"
 
@@ -305,3 +306,29 @@ def test_lost_connections_keep_the_rest_back(bench: Bench, car: int) -> None:
     give(bench, wanted)
     settle(bench)
     assert [len(bench.boxes(file.file_id)) for file in wanted] == [1] * 10
+
+
+def test_polygons_and_tags_are_sent_once_and_superseded_too(bench: Bench, car: int) -> None:
+    outline = Annotation("polygon", car, ((3, 4), (30, 4), (30, 40)), score=0.75)
+    tag = Annotation("tag", car, (), ((7, "red"),), 0.5)
+    bench.import_all(1)
+    (file,) = files(bench)
+    file = replace(file, seen=(outline, tag))
+    assert give(bench, [file]).pushed == 1
+    settle(bench)
+    assert give(bench, [file]).known == 1
+    drawn = bench.client.annotations(file.file_id).instances
+    assert sorted((each.type, each.machine_made, each.score) for each in drawn) == [
+        ("polygon", True, 0.75),
+        ("tag", True, 0.5),
+    ]
+    assert {each.type: each.attribute_groups for each in drawn}["tag"] == {"7": "red"}
+    assert next(each.annotation for each in drawn if each.type == "polygon") == outline
+    (row,) = bench.ledger.pushes.rows()
+    assert row.seen == (outline, tag)
+
+    better = replace(outline, points=((2, 4), (30, 4), (30, 41)))
+    assert give(bench, [replace(file, seen=(better,))], brain=SECOND).superseded == 2
+    settle(bench, SECOND)
+    living = [each for each in bench.client.annotations(file.file_id).instances if not each.soft_delete]
+    assert [each.annotation for each in living] == [better]

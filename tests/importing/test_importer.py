@@ -144,7 +144,7 @@ def test_prelabels_travel_along_and_are_known_as_ours(bench: Bench) -> None:
         assert instance.machine_made
         assert instance.model_run_id in {r.id for r in bench.client.model_runs() if r.reference_id == "digits@1"}
     pushes = bench.ledger.pushes.rows(brain="digits@1")
-    assert {(push.state, push.boxes, push.file_id is None) for push in pushes} == {("confirmed", (box,), False)}
+    assert {(push.state, push.seen, push.file_id is None) for push in pushes} == {("confirmed", (box,), False)}
 
 
 def test_a_brain_that_sees_nothing_is_remembered(bench: Bench) -> None:
@@ -160,5 +160,5 @@ def test_a_label_that_the_project_does_not_know_costs_the_boxes_and_not_the_imag
     assert (report.imported, report.failed) == (2, 0)
     assert all("1 of its 2 boxes were refused" in row.reason for row in bench.ledger.objects.rows("imported"))
     pushes = bench.ledger.pushes.rows("confirmed")
-    assert [push.boxes for push in pushes] == [(good,), (good,)], "what was refused was never pushed"
+    assert [push.seen for push in pushes] == [(good,), (good,)], "what was refused was never pushed"
     assert all("box 1: label_file_id 999999" in push.reason for push in pushes)

@@ -29,7 +29,7 @@ def test_the_good_boxes_of_a_refused_import_are_added_once(bench: Bench, bad: tu
     for row in rows:
         assert sorted(bench.boxes(row.file_id or 0), key=lambda box: box.x_min) == good
         assert f"{len(bad)} of its 4 boxes were refused: box {bad[0]}: label_file_id {UNKNOWN}" in row.reason
-    assert {(push.state, push.boxes) for push in bench.ledger.pushes.rows()} == {("confirmed", tuple(good))}
+    assert {(push.state, push.seen) for push in bench.ledger.pushes.rows()} == {("confirmed", tuple(good))}
     (found,) = [row for row in bench.client.imports() if row.file_id == rows[0].file_id]
     again = Repairer(bench.client).repair(found, rows[0].file_id or 0)
     assert again.added == 0

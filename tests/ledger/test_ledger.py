@@ -90,7 +90,7 @@ def test_a_push_is_intended_once_for_each_file_and_brain(ledger: Ledger) -> None
     ledger.pushes.intend([PushRow("a.jpg", "digits@1", "intended", boxes, file_id=7)])
     ledger.pushes.intend([PushRow("a.jpg", "digits@1", "intended", (), file_id=7)])
     (row,) = ledger.pushes.rows("intended", brain="digits@1")
-    assert row.boxes == boxes
+    assert row.seen == boxes
     ledger.pushes.settle(row, "confirmed")
     assert [push.state for push in ledger.pushes.rows()] == ["confirmed"]
     assert ledger.pushes.rows(brain="digits@2") == []
