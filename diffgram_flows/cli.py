@@ -43,6 +43,11 @@ app.command(
     name="snapshot",
     help="Which snapshots there are, what is in them, and what became different.",
 )
+app.command(
+    "diffgram_flows.cli_brain:app",
+    name="brain",
+    help="Look at trained brains, and decide which one is in use.",
+)
 for _name, _help in {
     "plan": "Show what an import of a bucket would do, and keep it as a plan. Changes nothing.",
     "apply": "Carry out a plan, unless the ledger has moved since it was made.",

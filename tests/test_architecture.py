@@ -19,7 +19,7 @@ FLOORS = [
     {"diffgram", "storage", "ledger"},
     {"importing", "datasets", "brains", "feedback"},
     {"tasks", "blocks", "reports", "project"},
-    {"cli", "cli_annotations", "cli_importing", "cli_predicting", "cli_sandbox", "cli_snapshot", "demo"},
+    {"cli", "cli_annotations", "cli_brain", "cli_importing", "cli_predicting", "cli_sandbox", "cli_snapshot", "demo"},
 ]
 APART = {"sandbox"}
 PREFECT_ROOMS = {"tasks", "blocks", "reports"}

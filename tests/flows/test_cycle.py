@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.brain_commands import check_brain_commands
 
 from diffgram_flows.errors import IncompleteExport, LabelMapChanged, NoChampion, NotEnoughData
 from diffgram_flows.feedback import acceptance
@@ -16,7 +17,7 @@ from flows.predict_batch import predict_batch
 from flows.train_brain import train_brain
 
 
-def test_the_cycle_goes_round(site: Any) -> None:
+def test_the_cycle_goes_round(site: Any, capsys: Any) -> None:
     form = site.cycle_parameters(min_new_files=9)
     turn = cycle(form)
     assert turn.did == ("import",)
@@ -46,6 +47,8 @@ def test_the_cycle_goes_round(site: Any) -> None:
     idle = cycle(form)
     assert idle.did == ("import",)
     assert any("new objects" in reason for reason in idle.waiting_for)
+
+    check_brain_commands(site, capsys)
 
 
 def test_what_people_drew_is_what_a_snapshot_holds(site: Any) -> None:

@@ -1,0 +1,102 @@
+"""Two versions side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffgram_flows.brains import Brain, BrainRecord, Evaluation, Registry, find_method, pictures_of, sample_key
+from diffgram_flows.brains.evaluation import difference
+from diffgram_flows.datasets import ImageCache, load_snapshot
+from diffgram_flows.errors import LabelMapChanged, NotEnoughData
+from diffgram_flows.models import BrainRef, LabelMap, Sample
+from diffgram_flows.storage import Folder
+
+_CONFIDENCE = 0.95
+Refs = tuple[BrainRef, BrainRef]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table with a column for each version, and what must be known to read it."""
+
+    title: str
+    rows: list[dict[str, Any]]
+    notes: list[str]
+
+
+def compare_stored(registry: Registry, refs: Refs) -> Comparison:
+    """What was found when each was trained.
+
+    Raises:
+        BrainNotFound: There is no such version.
+    """
+    one, other = (registry.manifest(ref) for ref in refs)
+    rows = []
+    for split in dict.fromkeys([*one.metrics, *other.metrics]):
+        rows += _rows(refs, (one.metrics.get(split), other.metrics.get(split)), split)
+    same = one.snapshot_id == other.snapshot_id
+    notes = [] if same else ["They were judged on different snapshots; --snapshot judges both on the same images."]
+    return Comparison("As found when they were trained", rows, notes)
+
+
+def compare_anew(registry: Registry, refs: Refs, snapshot: str, workdir: Path, shared: Folder | None) -> Comparison:
+    """What both are worth on the test images of a snapshot, and how sure the difference is.
+
+    Raises:
+        BrainNotFound, BrainTampered, DatasetError: There is no such version or snapshot, or it was altered.
+        LabelMapChanged: They do not speak of the same labels.
+        NotEnoughData: The snapshot has no test image.
+    """
+    records = (registry.get(refs[0]), registry.get(refs[1]))
+    samples = load_snapshot(workdir / "snapshots" / snapshot, ImageCache(workdir / "images"), shared=shared).split(
+        "test"
+    )
+    if not samples:
+        raise NotEnoughData(f"The snapshot {snapshot} has no test image.", cure="Name another snapshot.")
+    labels = _widest(records)
+    found = (_judged(records[0], samples, labels), _judged(records[1], samples, labels))
+    rows = _rows(refs, found, "test")
+    notes = []
+    if found[0].evidence is not None and found[1].evidence is not None:
+        groups = [sample_key(sample) for sample in samples]
+        seen = difference(found[0].evidence, found[1].evidence, groups, confidence=_CONFIDENCE)
+        notes.append(
+            f"{refs[0]} is {seen.difference:+.4f} in {found[0].metric} against {refs[1]}; with {_CONFIDENCE:.0%} "
+            f"confidence between {seen.low:+.4f} and {seen.high:+.4f}. It is better in {seen.better:.1%} of the draws."
+        )
+    return Comparison(f"On {len(samples)} test images of {snapshot}", rows, notes)
+
+
+def _widest(records: tuple[BrainRecord, BrainRecord]) -> LabelMap:
+    one, other = (record.manifest.label_map for record in records)
+    for first, second in ((one, other), (other, one)):
+        if first.is_prefix_of(second):
+            return second
+    raise LabelMapChanged(
+        f"{records[0].ref} and {records[1].ref} do not speak of the same labels.",
+        cure="Compare their stored evaluations: leave --snapshot out.",
+    )
+
+
+def _judged(record: BrainRecord, samples: Any, labels: LabelMap) -> Evaluation:
+    kept: list[Sample] = list(samples)
+    predictions = Brain.load(record).predict(pictures_of(kept), score_threshold=0.0)
+    return find_method(record.manifest.method).evaluate(kept, predictions, labels)
+
+
+def _rows(refs: Refs, found: tuple[Evaluation | None, Evaluation | None], split: str) -> list[dict[str, Any]]:
+    """One row a metric and a class."""
+    tables = [_numbers(evaluation) if evaluation else {} for evaluation in found]
+    names = dict.fromkeys([*tables[0], *tables[1]])
+    keys = [str(ref) for ref in refs]
+    return [
+        {"split": split, "": name, **{key: t.get(name, "") for key, t in zip(keys, tables, strict=True)}}
+        for name in names
+    ]
+
+
+def _numbers(found: Evaluation) -> dict[str, Any]:
+    classes = {f"{found.metric} of {name}": result.value for name, result in found.per_class.items()}
+    return {**found.scores, **classes, "images": found.images}
