@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -72,13 +73,48 @@ def look(
     """
     pairs = zip(models, score_thresholds, strict=True)
     looks = [_Look(model, threshold, batch_size, tiling) for model, threshold in pairs]
+    remaining = iter(pictures)
+    first = list(islice(remaining, 2))
+    if len(first) < 2:
+        for picture in first:
+            yield from _at(looks, [_complete(_open(picture, looks), looks)])
+        return
+    cores = len(os.sched_getaffinity(0))
+    with _threads(cores, "decode") as decoding, _threads(cores, "network") as computing:
+        begun: deque[Future[list[tuple[Prediction, ...]]]] = deque()
+        for window in _windows(_opened(chain(first, remaining), looks, batch_size, decoding), batch_size):
+            # A network alone does not keep all cores busy: it has parts that only one of them can do.
+            begun.append(computing.submit(_at, looks, window))
+            while begun and (len(begun) >= cores or _is_large(window[-1])):
+                yield from begun.popleft().result()
+        while begun:
+            yield from begun.popleft().result()
+
+
+@contextmanager
+def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end with the block, without the work that was not begun."""
+    threads = ThreadPoolExecutor(count, name)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _windows(opened: Iterable[_Seen], batch_size: int) -> Iterator[list[_Seen]]:
+    """Batches of pictures; one that fills the memory ends its batch."""
     window: list[_Seen] = []
-    for seen in _opened(pictures, looks, batch_size):
+    for seen in opened:
         window.append(seen)
         if len(window) == batch_size or _is_large(seen):
-            yield from zip(*(look.at(window) for look in looks), strict=True)
+            yield window
             window = []
-    yield from zip(*(look.at(window) for look in looks), strict=True)
+    if window:
+        yield window
+
+
+def _at(looks: Sequence[_Look], window: Sequence[_Seen]) -> list[tuple[Prediction, ...]]:
+    return list(zip(*(look.at(window) for look in looks), strict=True))
 
 
 class _Look:
@@ -136,24 +172,17 @@ def _is_large(seen: _Seen) -> bool:
     return None in seen.squares and seen.width * seen.height > _PIXELS_AHEAD
 
 
-def _opened(pictures: Iterable[Picture], looks: Sequence[_Look], batch_size: int) -> Iterator[_Seen]:
+def _opened(
+    pictures: Iterable[Picture], looks: Sequence[_Look], batch_size: int, threads: ThreadPoolExecutor
+) -> Iterator[_Seen]:
     """The pictures with their pixels, a few of them ahead of who asks, in order."""
-    remaining = iter(pictures)
-    first = list(islice(remaining, 2))
-    if len(first) < 2:
-        yield from (_complete(_open(picture, looks), looks) for picture in first)
-        return
-    threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "decode")
     ahead: deque[Future[_Seen]] = deque()
-    try:
-        for picture in chain(first, remaining):
-            ahead.append(threads.submit(_open, picture, looks))
-            if len(ahead) > _BATCHES_AHEAD * batch_size:
-                yield _complete(ahead.popleft().result(), looks)
-        while ahead:
+    for picture in pictures:
+        ahead.append(threads.submit(_open, picture, looks))
+        if len(ahead) > _BATCHES_AHEAD * batch_size:
             yield _complete(ahead.popleft().result(), looks)
-    finally:
-        threads.shutdown(cancel_futures=True)
+    while ahead:
+        yield _complete(ahead.popleft().result(), looks)
 
 
 def _open(picture: Picture, looks: Sequence[_Look]) -> _Seen:
