@@ -155,7 +155,11 @@ def export(
     )
     report = run("export_annotations", form)
     splits = {name: f"{counts.images} images" for name, counts in report.splits.items()}
-    show("Snapshot", {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits})
+    from diffgram_flows.reports import quality_path
+
+    quality = quality_path(target.workdir.expanduser().resolve(), report.snapshot_id)
+    facts = {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits, "quality": quality}
+    show("Snapshot", facts)
     return show_failures(report.failures)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -22,6 +23,7 @@ from diffgram_flows.models import Annotation, AnnotationType, LabelMap, Split
 TYPES: tuple[AnnotationType, ...] = get_args(AnnotationType)
 SPLITS: tuple[Split, ...] = get_args(Split)
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
+_parts = attrgetter("type", "label_file_id", "points", "attributes")
 _SPLIT_CODES = {name: code for code, name in enumerate(SPLITS)}
 
 INSTANCES = pa.schema(
@@ -57,17 +59,17 @@ _NOT_CONTENT = {"path", "phash"}
 def instance_batch(annotations: Sequence[Annotation], file_ids: npt.NDArray[np.int64]) -> pa.RecordBatch:
     """Annotations, each of the file at its place in ``file_ids``, as rows of :data:`INSTANCES`."""
     count = len(annotations)
-    codes = np.fromiter((_TYPE_CODES[one.type] for one in annotations), np.int8, count)
-    labels = np.fromiter((one.label_file_id for one in annotations), np.int64, count)
-    lengths = np.fromiter((len(one.points) for one in annotations), np.int64, count)
-    corners = chain.from_iterable(chain.from_iterable(one.points for one in annotations))
-    points = np.fromiter(corners, np.int32, 2 * int(lengths.sum()))
+    types, label_ids, drawn, attributes = zip(*map(_parts, annotations), strict=True) if count else ((), (), (), ())
+    codes = np.fromiter(map(_TYPE_CODES.__getitem__, types), np.int8, count)
+    labels = np.array(label_ids, np.int64)
+    lengths = np.fromiter(map(len, drawn), np.int64, count)
+    points = np.fromiter(chain.from_iterable(chain.from_iterable(drawn)), np.int32, 2 * int(lengths.sum()))
     columns = [
         pa.array(file_ids),
         coded(codes, TYPES),
         pa.array(labels),
         pa.ListArray.from_arrays(_offsets(2 * lengths), pa.array(points)),
-        _attributes([one.attributes for one in annotations]),
+        _attributes(attributes),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=INSTANCES)
 
@@ -135,12 +137,21 @@ class ContentDigest:
             self._feed(f"{name}.length", pc.list_value_length(column).to_numpy(zero_copy_only=False))
             self._column(f"{name}.value", pc.list_flatten(column))
         elif pa.types.is_string(kind):
-            self._feed(f"{name}.length", pc.binary_length(column).to_numpy(zero_copy_only=False))
-            self._hash(f"{name}.text").update("".join(column.to_pylist()).encode())
+            self._texts(name, column)
         elif pa.types.is_floating(kind):
             self._hash(name).update(column.to_numpy(zero_copy_only=False).astype("<f8").tobytes())
         else:
             self._feed(name, column.to_numpy(zero_copy_only=False))
+
+    def _texts(self, name: str, column: Any) -> None:
+        """Feed texts from where they lie: one after the other, from the first one's start to the last one's end."""
+        self._feed(f"{name}.length", pc.binary_length(column).to_numpy(zero_copy_only=False))
+        _, ends, text = column.buffers()
+        if len(column) and text is not None:
+            first, last = np.frombuffer(ends, np.int32)[[column.offset, column.offset + len(column)]].tolist()
+            self._hash(f"{name}.text").update(memoryview(text)[first:last])
+        else:
+            self._hash(f"{name}.text")
 
     def _feed(self, name: str, numbers: npt.NDArray[Any]) -> None:
         self._hash(name).update(numbers.astype("<i8").tobytes())
