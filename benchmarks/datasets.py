@@ -179,7 +179,7 @@ def snapshot(folder: Path, files: int, boxes: int) -> dict[str, float]:
     baseline = reset_peak()
     start = time.process_time()
     # Half of the files have had pre-labels, which a person let stand or changed.
-    shield = Shield(0, {file_id: array("q", [1, 2, 3]) for file_id in expected[::2]})
+    shield = Shield({file_id: array("q", [1, 2, 3]) for file_id in expected[::2]})
     export = FinishedExport(1, lambda: (folder / "export.json").open("rb"), set(expected), LABELS, shield.judge)
     with DiffgramClient("http://127.0.0.1:9", "nobody", "id", "secret") as client:
         cache = ImageCache(folder / "images")
