@@ -84,6 +84,7 @@ def promote(brain: str, *, target: Target = parameters.Target()) -> int:
     brain
         name@version
     """
+    from diffgram_flows.brains.mirroring import mirror
     from diffgram_flows.brains.promoting import promote as carry_out
     from diffgram_flows.brains.promoting import reconcile_promotions
     from diffgram_flows.tasks.workspace import open_workspace
@@ -91,6 +92,7 @@ def promote(brain: str, *, target: Target = parameters.Target()) -> int:
     ref, workspace = _ref(brain), open_workspace(target)
     reconcile_promotions(workspace.registry, workspace.ledger, [ref.name])
     done = carry_out(workspace.registry, workspace.ledger, ref)
+    mirror(ref, workspace.registry.manifest(ref), champion=True)
     show("Promotion", {"champion": str(ref), "": "promoted" if done else "it was the champion already"})
     return DONE
 

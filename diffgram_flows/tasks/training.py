@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from diffgram_flows.brains import Gate, TrainingOptions, Verdict, WindowScore, judge, loss_curve, settle, train_brain
+from diffgram_flows.brains.mirroring import mirror
 from diffgram_flows.brains.promoting import reconcile_promotions
 from diffgram_flows.datasets import latest_snapshot
 from diffgram_flows.errors import NotEnoughData
@@ -38,6 +39,7 @@ def train(parameters: TrainParameters) -> str:
             progress=progress,
         )
     workspace.ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
+    mirror(record.ref, record.manifest)
     curve = loss_curve(record.manifest.history, workspace.workdir / "reports" / f"{record.ref}-loss.png")
     picture("loss", curve, f"Loss of {record.ref}")
     return str(record.ref)
@@ -53,6 +55,7 @@ def judge_brain(parameters: TrainParameters, brain: str) -> Verdict:
     gate = _gate(parameters.training)
     found = judge(record, workspace.registry, snapshot.split("test"), promote=False, gate=gate, reports=reports)
     verdict = settle(found, workspace.registry, workspace.ledger, snapshot.id)
+    mirror(record.ref, record.manifest, champion=verdict.promoted)
     _show(verdict)
     return verdict
 

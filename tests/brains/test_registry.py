@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from diffgram_flows.brains import BrainRecord, DetectionEvaluation, Epoch, Manifest, Registry, TrainingOptions
+from diffgram_flows.brains.records import package_versions
 from diffgram_flows.errors import BrainNotFound, BrainTampered, ConfigurationError, NoChampion
 from diffgram_flows.models import BrainRef, Failure, LabelMap
 
@@ -171,6 +173,15 @@ def test_a_damaged_promotion_is_reported(registry: Registry, tmp_path: Path, tex
     (tmp_path / "brains" / "detector" / "promotions" / "000001.json").write_text(text)
     with pytest.raises(BrainTampered, match=r"000001\.json"):
         Registry(tmp_path / "brains").champion("detector")
+
+
+def test_the_revision_of_the_code_is_known_in_a_working_copy() -> None:
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        pytest.skip("this is no working copy of a repository")
+    revision = package_versions()["git"].removesuffix("-dirty")
+    asked = ["git", "-C", str(root), "cat-file", "-t", revision]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "commit\n"
 
 
 def champion(registry: Registry) -> int:
