@@ -163,6 +163,9 @@ class ExportOptions(_Form):
         default="report",
         description="Images that look like an elder one of another split are reported, or moved into its split.",
     )
+    near_duplicate_distance: int = Field(
+        default=4, ge=0, le=8, description="In how many of 64 bits such images may differ; different ones do in 8."
+    )
     timeout_minutes: float = Field(default=60.0, gt=0, description="How long to wait for the server's export.")
 
 

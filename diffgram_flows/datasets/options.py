@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from diffgram_flows.datasets.leaks import Policy
+from diffgram_flows.datasets.near import check_distance
 from diffgram_flows.datasets.splits import split_of
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Split
+from diffgram_flows.perceptual import NEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class SnapshotOptions:
         group_pattern: A regular expression searched in every key; images with the same match (its first group, if it
             has one) belong to the same split: ``^(.*)/`` keeps folders together. Keys without a match stand alone.
         near_duplicates: ``move`` an image that looks like an elder one of another split into that split, or ``report``.
+        near_duplicate_distance: In how many bits of their perceptual hashes such images may differ, 0 to 8.
         threads: How many images are fetched at the same time.
     """
 
@@ -29,6 +32,7 @@ class SnapshotOptions:
     test: float = 0.2
     group_pattern: str | None = None
     near_duplicates: Policy = "report"
+    near_duplicate_distance: int = NEAR
     threads: int = 8
 
     def __post_init__(self) -> None:
@@ -39,6 +43,7 @@ class SnapshotOptions:
                 f"The group pattern {self.group_pattern!r} is no regular expression: {error}.",
                 cure="Write it like '^(.*)/' for one group a folder, or leave it out.",
             ) from error
+        check_distance(self.near_duplicate_distance)
         self.split("")  # shares that do not add up are refused here, not after the download
 
     def group(self, key: str) -> str | None:

@@ -58,13 +58,14 @@ class Images:
         self.counts = self.arrived[self.order]
         self.splits = codes_of(self.table.column("split"), SPLITS)
 
-    def settle(self, policy: Policy, fixed: Collection[int]) -> Settled:
+    def settle(self, policy: Policy, distance: int, fixed: Collection[int]) -> Settled:
         """Look for images of different splits that show the same, and bring newcomers to their elders if wanted."""
         names = np.array(SPLITS, object)[self.splits].tolist()
         ids, hashes = _numbers(self.table, "file_id"), self.table.column("phash").to_numpy()
         sha256s, groups = (self.table.column(name).to_pylist() for name in ("sha256", "group"))
         tied = groups if any(groups) else None
-        settled = settle_leaks(ids, names, hashes, sha256s, policy=policy, fixed=fixed, groups=tied)
+        how: dict[str, Any] = {"policy": policy, "distance": distance, "fixed": fixed, "groups": tied}
+        settled = settle_leaks(ids, names, hashes, sha256s, **how)
         if settled.moved:
             place = IMAGES.get_field_index("split")
             self.splits = np.array([SPLITS.index(split) for split in settled.splits], np.int8)
@@ -74,7 +75,8 @@ class Images:
 
 def write(part: Path, intake: Intake, images: Images, label_map: LabelMap) -> Written:
     """Write images, annotations and labels into a hidden folder."""
-    settled = images.settle(intake.options.near_duplicates, intake.fixed)
+    options = intake.options
+    settled = images.settle(options.near_duplicates, options.near_duplicate_distance, intake.fixed)
     digest, tally = ContentDigest(), Tally(label_map)
     tally.add_images(images.splits, images.counts)
     owners = np.repeat(images.splits, images.counts)

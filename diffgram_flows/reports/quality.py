@@ -45,7 +45,7 @@ def quality_report(snapshot: Snapshot, previous: Snapshot | None, report: Snapsh
     markdown("snapshot-quality", as_markdown(found, path))
     sheets = [sheet for label in _rare_first(found)[:1] if (sheet := label_sheet(found, label)) is not None]
     if sheets:
-        preview = path.with_suffix(".jpg")
+        preview = path.with_name(f"{path.stem}-samples.jpg")
         sheets[0].save(preview, quality=80)
         name = found.names[_rare_first(found)[0]]
         picture("snapshot-quality-samples", preview, f"Samples of {name!r}, the rarest label")

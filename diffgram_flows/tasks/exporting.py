@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 from prefect import task
 
-from diffgram_flows.datasets import SnapshotOptions, SnapshotReport, export_finished, finished_files, make_snapshot
+from diffgram_flows.datasets import (
+    SnapshotOptions,
+    SnapshotReport,
+    export_finished,
+    finished_files,
+    load_snapshot,
+    make_snapshot,
+)
+from diffgram_flows.errors import DatasetError
 from diffgram_flows.importing import refresh_tasks
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import Snapshot
 from diffgram_flows.parameters import ExportParameters, Target
-from diffgram_flows.reports import failures, picture, sheet, table, watched
+from diffgram_flows.reports import failures, picture, quality_report, sheet, table, watched
 from diffgram_flows.tasks.retrying import RETRYING
 from diffgram_flows.tasks.workspace import Workspace, open_bucket_if_any, open_workspace
 
@@ -80,7 +88,11 @@ def export_snapshot(parameters: ExportParameters) -> SnapshotReport:
             folder=workspace.snapshots,
             shared=workspace.shared_snapshots,
             options=SnapshotOptions(
-                options.validation_share, options.test_share, options.group_pattern or None, options.near_duplicates
+                options.validation_share,
+                options.test_share,
+                options.group_pattern or None,
+                options.near_duplicates,
+                options.near_duplicate_distance,
             ),
             progress=progress,
         )
@@ -99,3 +111,13 @@ def _show(workspace: Workspace, snapshot: Snapshot, report: SnapshotReport) -> N
     shown = [(sample.path, sample.boxes) for sample in snapshot.samples[-_SHOWN:]]
     drawn = sheet(shown, snapshot.label_map, workspace.workdir / "reports" / f"snapshot-{snapshot.id}.jpg")
     picture("snapshot-samples", drawn, "What people drew, newest images")
+    quality_report(snapshot, _previous(workspace, snapshot), report, workspace.workdir)
+
+
+def _previous(workspace: Workspace, snapshot: Snapshot) -> Snapshot | None:
+    """The snapshot before this one, if there is one that can be read."""
+    ids = [row.snapshot_id for row in workspace.ledger.history.snapshots() if row.snapshot_id != snapshot.id]
+    try:
+        return load_snapshot(workspace.snapshots / ids[-1], workspace.images, check_images=False) if ids else None
+    except DatasetError:
+        return None  # of an older format, or removed: the report does without it

@@ -247,4 +247,10 @@ def test_the_manifest_tells_where_it_came_from(shelf: Shelf) -> None:
     assert facts["label_map_digest"] == snapshot.label_map.digest
     assert facts["total"] == {"images": 1, "empty": 0, "boxes": 1, "per_label": {"car": 1}, "per_type": {"box": 1}}
     assert {name: SplitStatistics(**counts) for name, counts in facts["splits"].items()} == report.splits
-    assert facts["options"] == {"val": 0.1, "test": 0.2, "group_pattern": None, "near_duplicates": "report"}
+    assert facts["options"] == {
+        "val": 0.1,
+        "test": 0.2,
+        "group_pattern": None,
+        "near_duplicates": "report",
+        "near_duplicate_distance": 4,
+    }

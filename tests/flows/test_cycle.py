@@ -9,6 +9,7 @@ from servers.brain_commands import check_brain_commands
 from diffgram_flows.errors import IncompleteExport, LabelMapChanged, NoChampion, NotEnoughData
 from diffgram_flows.feedback import acceptance
 from diffgram_flows.parameters import ExportParameters, PredictParameters, TrainOptions, TrainParameters
+from diffgram_flows.reports import quality_path
 from diffgram_flows.sandbox import SandboxProcess
 from diffgram_flows.tasks.prelabelling import check_labels
 from flows.cycle import cycle
@@ -56,6 +57,7 @@ def test_what_people_drew_is_what_a_snapshot_holds(site: Any) -> None:
     site.annotate(limit=6)
     report = export_annotations(ExportParameters(target=site.target))  # no bucket: images come from Diffgram
     assert (report.images, report.failures) == (6, ())
+    assert "Drift" in quality_path(site.target.workdir, report.snapshot_id).read_text()
     again = export_annotations(ExportParameters(target=site.target))
     assert (again.snapshot_id, again.new) == (report.snapshot_id, False)
 
