@@ -9,8 +9,10 @@ from typing import Any
 
 from diffgram_flows.datasets.manifest import FORMAT, IMAGES, MANIFEST, check_files, read_manifest
 from diffgram_flows.datasets.options import SnapshotOptions
+from diffgram_flows.datasets.sharing import fetch
 from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import Split
+from diffgram_flows.storage.folders import Folder
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,17 @@ class Parent:
     pinned: Mapping[int, Split] = field(default_factory=dict)
 
 
-def find_parent(ledger: Ledger, folder: Path, options: SnapshotOptions) -> Parent:
-    """The newest snapshot of the ledger that this version reads and that lies in ``folder``.
+def find_parent(ledger: Ledger, folder: Path, options: SnapshotOptions, shared: Folder | None = None) -> Parent:
+    """The newest snapshot of the ledger that this version reads and that lies in ``folder`` or is shared.
 
     Raises:
         DatasetError: It was altered.
+        StorageError: The shared folder's answer.
     """
     for row in reversed(ledger.history.snapshots()):
         place = folder / row.snapshot_id
+        if shared is not None and not place.exists() and MANIFEST in shared.child(place.name).list(MANIFEST):
+            fetch(shared, place.name, folder)
         if not _is_ours(place):
             continue
         facts = read_manifest(place)

@@ -119,7 +119,7 @@ def make_snapshot(
     known = ledger.history.label_map()
     if export.label_names is not None:
         extended_label_map(known, export.label_names, ())  # what stops the work stops it before anything is fetched
-    parent = find_parent(ledger, folder, options)
+    parent = find_parent(ledger, folder, options, shared)
     origin = _origin(export, ledger, options)
     with hidden_folder(folder) as part, Spool(part / ".spool") as spool:
         intake = _intake(export, ledger, cache, store, client, options, spool, parent)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 from servers.gcs import gcs_server
 from servers.places import Open, opened
 from servers.s3 import s3_server
 from servers.shelf import Shelf
 
-from diffgram_flows.datasets import latest_snapshot, load_snapshot
+from diffgram_flows.datasets import SnapshotOptions, latest_snapshot, load_snapshot
 from diffgram_flows.datasets.catalogue import find_snapshot, list_snapshots
 from diffgram_flows.datasets.sharing import share, shared_ids
 from diffgram_flows.errors import DatasetError
@@ -76,3 +78,18 @@ def test_snapshots_here_and_there_are_listed_and_found(shelf: Shelf, opened: Ope
     }
     assert find_snapshot(first.id[:6], shelf.snapshots, shared) == first.folder
     assert load_snapshot(first.folder, shelf.cache).id == first.id
+
+
+@pytest.mark.parametrize("opened", ["file"], indirect=True)
+def test_splits_of_a_snapshot_that_another_machine_made_are_kept(shelf: Shelf, opened: Open) -> None:
+    shared = opened().child("snapshots")
+    options = SnapshotOptions(val=0.2, test=0.4, near_duplicates="move")
+    photo = Image.effect_noise((64, 48), 90).resize((8, 6)).resize((64, 48), Image.Resampling.BICUBIC)
+    for number in range(8):
+        photo.save(shelf.folder / f"{number}.png")
+        shelf.finish(f"{number}.png", CAR)
+    first, report = shelf.snapshot(options, shared=shared)
+    assert report.moved > 0
+    elsewhere = replace(shelf, workdir=shelf.workdir / "elsewhere")
+    second, report = elsewhere.snapshot(replace(options, near_duplicates="report"), shared=shared)
+    assert (second.id, report.new, report.leaks) == (first.id, False, ())
