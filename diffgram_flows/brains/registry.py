@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from diffgram_flows.brains.champions import ChampionLog, Promotion
 from diffgram_flows.brains.records import MANIFEST, BrainRecord, Manifest, parse_manifest, tampered
-from diffgram_flows.disk import PART, sha256_of
+from diffgram_flows.disk import hidden_folder, sha256_of
 from diffgram_flows.errors import (
     BrainNotFound,
     BrainTampered,
@@ -105,7 +104,7 @@ class Registry:
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
         """A folder on this machine to write a new version into; it is gone afterwards."""
-        with self._hidden(_checked(name)) as folder:
+        with hidden_folder(self._home / _checked(name)) as folder:
             yield folder
 
     def add(self, name: str, draft: Path, manifest: Manifest) -> BrainRecord:
@@ -248,7 +247,7 @@ class Registry:
 
     def _download(self, ref: BrainRef, manifest: Manifest, content: bytes, place: Path) -> None:
         source = self.folder.child(ref.name).child(str(ref.version))
-        with self._hidden(ref.name) as part:
+        with hidden_folder(self._home / ref.name) as part:
             for path, digest in manifest.files.items():
                 try:
                     source.download(checked(path), part / path)
@@ -268,16 +267,6 @@ class Registry:
 
     def _parts(self, name: str) -> Iterator[list[str]]:
         return (found.split("/") for found in self.folder.list(f"{_checked(name)}/"))
-
-    @contextmanager
-    def _hidden(self, name: str) -> Iterator[Path]:
-        home = self._home / name
-        home.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=PART, dir=home))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _checked(name: str) -> str:
