@@ -13,7 +13,7 @@ demo: .venv/ready  ## Run the whole cycle on this machine: make demo DEMO="--ui"
 	$(BIN)/diffgram-flows demo $(DEMO)
 
 test: .venv/ready  ## Run the test suite
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 test-slow: .venv/ready  ## Run the long tests: hundreds of kills and objects, every benchmark
 	$(BIN)/pytest -m slow
