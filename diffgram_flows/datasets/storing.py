@@ -21,6 +21,7 @@ from diffgram_flows.disk import publish, sync
 from diffgram_flows.models import LabelMap, Split
 
 _IMAGES_IN_A_GROUP = 8192
+_REPEATED = ["type", "label_file_id", "split", "group"]  # what is worth a dictionary in Parquet
 _EXAMPLES = 100  # pairs of near-duplicates in a manifest
 _LEFT_OUT = 1000  # names in a manifest; the number is there in any case
 
@@ -132,7 +133,7 @@ def _near_duplicates(settled: Settled) -> dict[str, Any]:
 
 
 def _writer(path: Path, schema: Any) -> Any:
-    return parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+    return parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1, use_dictionary=_REPEATED)
 
 
 def _numbers(rows: Any, name: str) -> npt.NDArray[np.int64]:
