@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,7 +29,7 @@ def write_snapshot(target: parameters.Target, name: str, out: Path | None, snaps
         ConfigurationError: There is no such format or snapshot, or the folder is not empty.
         DatasetError: The snapshot is missing or was altered.
     """
-    from diffgram_flows.datasets import find_format, latest_snapshot, load_snapshot
+    from diffgram_flows.datasets import ImageSource, find_format, latest_snapshot, load_snapshot
     from diffgram_flows.datasets.converting import check_new, write_format
     from diffgram_flows.tasks.workspace import open_workspace
 
@@ -39,7 +39,9 @@ def write_snapshot(target: parameters.Target, name: str, out: Path | None, snaps
     check_new(out)
     workspace = open_workspace(target)
     embedded = name == "tfrecord" or (options.images or find_format(name).images) != "none"
-    where: Any = {"shared": workspace.shared_snapshots, "check_images": embedded}
+    objects = workspace.ledger.objects.by_file_id() if embedded else {}
+    source = ImageSource(workspace.images, workspace.client, objects) if embedded else None
+    where: Any = {"shared": workspace.shared_snapshots, "source": source, "check_images": embedded}
     if not snapshot:
         found = latest_snapshot(workspace.ledger, workspace.snapshots, workspace.images, **where)
     elif any(row.snapshot_id == snapshot for row in workspace.ledger.history.snapshots()):
@@ -51,8 +53,7 @@ def write_snapshot(target: parameters.Target, name: str, out: Path | None, snaps
     if found is None:
         raise ConfigurationError("There is no snapshot yet.", cure="Make one: diffgram-flows export.")
     report = write_format(name, found.samples, found.label_map, out, options)
-    written = {"boxes" if kind == "box" else f"{kind}s": number for kind, number in report.written.items()}
-    facts = {"snapshot": found.id, "images": report.images, **written}
+    facts = {"snapshot": found.id, "images": report.images, **_plural(report.written)}
     show(f"{name} in {out}", {**facts, **report.changed, **_left_out(report.left_out)})
     return DONE
 
@@ -72,8 +73,8 @@ def import_annotations(
 ) -> int:
     """Bring annotations that exist already onto their images, exactly once.
 
-    Images are found by URI, by the name of their file in Diffgram, or by how their path ends. Boxes are sent, polygons
-    as the boxes around them. A file that a person has begun to work on is left alone.
+    Images are found by URI, by the name of their file in Diffgram, or by how their path ends. Boxes, polygons,
+    lines, points and tags are sent. A file that a person has begun to work on is left alone.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def _push(workspace: Workspace, plan: KnownPlan, brain: BrainRef, timeout: float
     refresh_tasks(client, ledger)
     reconcile_pushes(client, ledger)
     files = [
-        FileToLabel(one.row.file_id, one.row.file_name, one.boxes, one.size) for one in plan.known if one.row.file_id
+        FileToLabel(one.row.file_id, one.row.file_name, one.seen, one.size) for one in plan.known if one.row.file_id
     ]
     pushed = push(client, ledger, files, brain=brain, directory_id=workspace.directory_id)
     followed = follow_pushes(client, ledger, brain=brain, timeout=timeout)
@@ -184,9 +185,13 @@ def _push(workspace: Workspace, plan: KnownPlan, brain: BrainRef, timeout: float
 
 
 def _show_plan(plan: KnownPlan, found: ForeignAnnotations) -> None:
-    facts: dict[str, Any] = {"images": len(found.images), "matched": len(plan.known), "boxes": plan.boxes}
+    facts: dict[str, Any] = {"images": len(found.images), "matched": len(plan.known), "boxes": 0}
     clipped = {"cut at the edge": plan.clipped} if plan.clipped else {}
-    show("Annotations", {**facts, **clipped, **plan.changed, **_left_out(plan.left_out)})
+    show("Annotations", {**facts, **_plural(plan.sent), **clipped, **_left_out(plan.left_out)})
+
+
+def _plural(counts: Mapping[str, int]) -> dict[str, int]:
+    return {"boxes" if kind == "box" else f"{kind}s": number for kind, number in counts.items()}
 
 
 def _left_out(counts: Any) -> dict[str, int]:

@@ -255,6 +255,9 @@ class TrainParameters(_Form):
     """Train on the newest snapshot, judge against the champion, promote what is better."""
 
     target: Target = Target()
+    bucket: Bucket | None = Field(
+        default=None, description="Where images are fetched that another machine has looked at; else from Diffgram."
+    )
     training: TrainOptions = TrainOptions()
 
 

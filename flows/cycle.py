@@ -49,7 +49,7 @@ def _turn(p: CycleParameters) -> cycling.CycleSummary:
         export_annotations(ExportParameters(target=p.target, bucket=p.bucket, exporting=p.exporting))
         did.append("export")
     if cycling.training_is_due(p):
-        train_brain(TrainParameters(target=p.target, training=p.training))
+        train_brain(TrainParameters(target=p.target, bucket=p.bucket, training=p.training))
         did.append("train")
     if cycling.prediction_is_due(p):
         predict_batch(PredictParameters(target=p.target, bucket=p.bucket, predicting=p.predicting, brain=brain))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from diffgram_flows.datasets.fetching import ImageSource
 from diffgram_flows.datasets.gathering import gather
 from diffgram_flows.datasets.images import ImageCache
 from diffgram_flows.datasets.manifest import (
@@ -22,11 +24,16 @@ from diffgram_flows.ledger import Ledger
 from diffgram_flows.models import LabelMap, Sample, Snapshot
 from diffgram_flows.storage.folders import Folder
 
-_CHECKED_AT_ONCE = 2000
+_AT_ONCE = 2000
 
 
 def load_snapshot(
-    folder: Path, cache: ImageCache, *, shared: Folder | None = None, check_images: bool = True
+    folder: Path,
+    cache: ImageCache,
+    *,
+    shared: Folder | None = None,
+    source: ImageSource | None = None,
+    check_images: bool = True,
 ) -> Snapshot:
     """Read a snapshot. Its samples stay on the disk until they are asked for.
 
@@ -34,11 +41,12 @@ def load_snapshot(
         folder: The snapshot's own folder.
         cache: Where its images lie.
         shared: Where it is copied from if ``folder`` does not exist.
+        source: Where images are fetched that are not on this machine, because another one made the snapshot.
         check_images: Whether to hash the images as well; that reads every byte of them once.
 
     Raises:
         DatasetError: A file of the snapshot or an image is missing or was altered.
-        StorageError: The shared folder's answer.
+        StorageError, DiffgramError: The answer of the shared folder, or of where the images are.
     """
     from diffgram_flows.datasets.samples import SampleSequence
 
@@ -49,16 +57,24 @@ def load_snapshot(
     label_map = read_labels(folder)
     _check_content(folder, label_map)
     samples = SampleSequence(folder / IMAGES, folder / INSTANCES, cache.folder, folder.name)
-    if check_images:
-        for first in range(0, len(samples), _CHECKED_AT_ONCE):
-            for _, outcome in gather(_check_image, samples[first : first + _CHECKED_AT_ONCE]):
-                if isinstance(outcome, DiffgramFlowsError):
-                    raise outcome
+    for first in range(0, len(samples) if check_images or source else 0, _AT_ONCE):
+        some = samples[first : first + _AT_ONCE]
+        if source is not None:
+            _bring(some, source)
+        for _, outcome in gather(_check_image, some) if check_images else ():
+            if isinstance(outcome, DiffgramFlowsError):
+                raise outcome
     return Snapshot(facts["id"], folder, label_map, samples)
 
 
 def latest_snapshot(
-    ledger: Ledger, folder: Path, cache: ImageCache, *, shared: Folder | None = None, check_images: bool = True
+    ledger: Ledger,
+    folder: Path,
+    cache: ImageCache,
+    *,
+    shared: Folder | None = None,
+    source: ImageSource | None = None,
+    check_images: bool = True,
 ) -> Snapshot | None:
     """The newest snapshot that the ledger knows, or ``None`` before the first one.
 
@@ -67,16 +83,36 @@ def latest_snapshot(
         folder: The folder that holds all snapshots; the ledger's paths are of the time when they were made.
         cache: Where the images lie.
         shared: As in :func:`load_snapshot`.
+        source: The same.
         check_images: As in :func:`load_snapshot`.
 
     Raises:
         DatasetError: It is missing or was altered.
-        StorageError: The shared folder's answer.
+        StorageError, DiffgramError: The answer of the shared folder, or of where the images are.
     """
     rows = ledger.history.snapshots()
     if not rows:
         return None
-    return load_snapshot(folder / rows[-1].snapshot_id, cache, shared=shared, check_images=check_images)
+    newest = folder / rows[-1].snapshot_id
+    return load_snapshot(newest, cache, shared=shared, source=source, check_images=check_images)
+
+
+def _bring(samples: Sequence[Sample], source: ImageSource) -> None:
+    """Fetch the images that are not here; they must be the very bytes of which the snapshot was made."""
+    missing = {sample.file_id: sample for sample in samples if not sample.path.is_file()}
+    found, failures = source.fetch_many({file_id: sample.file_name for file_id, sample in missing.items()})
+    if failures:
+        raise DatasetError(
+            f"{len(failures)} images of the snapshot cannot be fetched; the first, {failures[0].name}: "
+            f"{failures[0].reason}",
+            cure="Restore them, or make the snapshot again: it leaves out what cannot be had.",
+        )
+    for file_id, image in found.items():
+        if image.sha256 != missing[file_id].sha256:
+            raise DatasetError(
+                f"The image {missing[file_id].file_name} is no longer the one of which the snapshot was made.",
+                cure="Make the snapshot again: people may have to look at the new image.",
+            )
 
 
 def _check_content(folder: Path, label_map: LabelMap) -> None:

@@ -11,20 +11,20 @@ from prefect.cache_policies import NO_CACHE
 from diffgram_flows.brains import Gate, TrainingOptions, Verdict, WindowScore, judge, loss_curve, settle, train_brain
 from diffgram_flows.brains.mirroring import mirror
 from diffgram_flows.brains.promoting import reconcile_promotions
-from diffgram_flows.datasets import latest_snapshot
+from diffgram_flows.datasets import ImageSource, latest_snapshot
 from diffgram_flows.errors import NotEnoughData
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import BrainRef, Snapshot
 from diffgram_flows.parameters import TrainOptions, TrainParameters
 from diffgram_flows.reports import picture, table, watched
-from diffgram_flows.tasks.workspace import Workspace, open_workspace
+from diffgram_flows.tasks.workspace import Workspace, open_bucket_if_any, open_workspace
 
 
 @task(name="train", cache_policy=NO_CACHE)
 def train(parameters: TrainParameters) -> str:
     """Train a version on the newest snapshot; its ``name@version``."""
     workspace = open_workspace(parameters.target)
-    snapshot = _snapshot(workspace)
+    snapshot = _snapshot(workspace, parameters)
     options = parameters.training
     champion = workspace.champion(options.brain) if options.from_champion else None
     with watched("Training", "training") as progress:
@@ -49,7 +49,7 @@ def train(parameters: TrainParameters) -> str:
 def judge_brain(parameters: TrainParameters, brain: str) -> Verdict:
     """Compare a version with the champion on the test images of the newest snapshot; promote it if it is better."""
     workspace = open_workspace(parameters.target)
-    snapshot = _snapshot(workspace)
+    snapshot = _snapshot(workspace, parameters)
     record = workspace.registry.get(BrainRef.parse(brain))
     reports = workspace.workdir / "reports"
     gate = _gate(parameters.training)
@@ -75,10 +75,16 @@ def left_unjudged(parameters: TrainParameters) -> str | None:
     return None
 
 
-def _snapshot(workspace: Workspace) -> Snapshot:
-    snapshot = latest_snapshot(
-        workspace.ledger, workspace.snapshots, workspace.images, shared=workspace.shared_snapshots
-    )
+def _snapshot(workspace: Workspace, parameters: TrainParameters) -> Snapshot:
+    with open_bucket_if_any(parameters.bucket) as store:
+        source = ImageSource(workspace.images, workspace.client, workspace.ledger.objects.by_file_id(), store)
+        snapshot = latest_snapshot(
+            workspace.ledger,
+            workspace.snapshots,
+            workspace.images,
+            shared=workspace.shared_snapshots,
+            source=source,
+        )
     if snapshot is None:
         raise NotEnoughData(
             "There is no snapshot to train on.", cure="Finish some tasks in Diffgram, then export the annotations."

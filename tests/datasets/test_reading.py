@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from servers.shelf import Shelf
 
-from diffgram_flows.datasets import ImageCache, latest_snapshot, load_snapshot
+from diffgram_flows.datasets import ImageCache, ImageSource, latest_snapshot, load_snapshot
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.models import Box, Snapshot
 
@@ -89,3 +90,36 @@ def test_the_newest_snapshot_is_the_latest(snapshot: Snapshot, shelf: Shelf) -> 
     newer, _ = shelf.snapshot()
     assert newer != snapshot
     assert latest_snapshot(shelf.ledger, shelf.snapshots, shelf.cache) == newer
+
+
+@pytest.fixture
+def elsewhere(shelf: Shelf) -> Iterator[ImageSource]:
+    """Where another machine, which has no image yet, gets them."""
+    with shelf.nobody() as client:
+        yield ImageSource(ImageCache(shelf.workdir / "other"), client, {}, shelf.store)
+
+
+def test_another_machine_fetches_the_images_that_it_lacks(shelf: Shelf, elsewhere: ImageSource) -> None:
+    shelf.finish_many(["a.jpg", "b.jpg"], CAR)
+    snapshot, _ = shelf.snapshot()
+    source = replace(elsewhere, objects=shelf.ledger.objects.by_file_id())
+    cache = source.cache
+    with pytest.raises(DatasetError, match=r"is not at"):
+        load_snapshot(snapshot.folder, cache)
+    shelf.store.reads.clear()
+    found = load_snapshot(snapshot.folder, cache, source=source)
+    assert [sample.sha256 for sample in found.samples] == [sample.sha256 for sample in snapshot.samples]
+    assert all(cache.folder in sample.path.parents and sample.path.is_file() for sample in found.samples)
+    assert sorted(shelf.store.reads) == ["a.jpg", "b.jpg"]
+    load_snapshot(snapshot.folder, cache, source=source)
+    assert len(shelf.store.reads) == 2
+
+
+def test_an_image_that_was_replaced_meanwhile_is_not_the_snapshots(shelf: Shelf, elsewhere: ImageSource) -> None:
+    shelf.finish("a.jpg", CAR)
+    snapshot, _ = shelf.snapshot()
+    source = replace(elsewhere, objects=shelf.ledger.objects.by_file_id())
+    cache = source.cache
+    shelf.draw("a.jpg", (63, 48))
+    with pytest.raises(DatasetError, match=r"1 images of the snapshot cannot be fetched"):
+        load_snapshot(snapshot.folder, cache, source=source)

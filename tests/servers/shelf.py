@@ -100,6 +100,10 @@ class Shelf:
         for key in keys:
             self.finish(key, *boxes)
 
+    def nobody(self) -> DiffgramClient:
+        """A client of a Diffgram that does not exist."""
+        return DiffgramClient("http://127.0.0.1:9", "nobody", "id", "secret", timeout=1, retries=0)
+
     def export(self, export_id: int = 1, **changes: Any) -> FinishedExport:
         """What is finished, as the server writes it: keys sorted as texts. Keyword arguments change the export."""
         entries = {str(entry["file"]["id"]): entry for entry in self.entries.values()}
@@ -117,8 +121,8 @@ class Shelf:
         export: FinishedExport | None = None,
         shared: Folder | None = None,
     ) -> tuple[Snapshot, SnapshotReport]:
-        """A snapshot of what is finished; the Diffgram server behind it does not exist."""
-        with DiffgramClient("http://127.0.0.1:9", "nobody", "id", "secret", timeout=1, retries=0) as client:
+        """A snapshot of what is finished."""
+        with self.nobody() as client:
             return make_snapshot(
                 export or self.export(export_id),
                 self.ledger,
