@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffgram_flows.datasets.known_annotations import KnownPlan
     from diffgram_flows.tasks.workspace import Workspace
 
+KnownFormat: TypeAlias = Literal["coco", "jsonl", "label-studio", "voc", "yolo", "yolo-seg"]
 GROUND_TRUTH, PRE_LABELS = "ground-truth", "pre-labels"
 __all__ = ["Storage", "Target", "import_annotations", "write_snapshot"]
 
@@ -61,7 +62,7 @@ def write_snapshot(target: parameters.Target, name: str, out: Path | None, snaps
 def import_annotations(
     path: Path,
     *,
-    format_: Annotated[Literal["coco", "yolo", "voc"], Parameter(name="--format")],
+    format_: Annotated[KnownFormat, Parameter(name="--format")],
     as_: Annotated[Literal["pre-labels", "ground-truth"], Parameter(name="--as")] = "pre-labels",
     version: int = 1,
     create_labels: bool = False,
@@ -79,7 +80,7 @@ def import_annotations(
     Parameters
     ----------
     path
-        The file or folder: COCO's JSON, the folder with data.yaml, or the one with "Annotations".
+        The file or folder: the JSON of COCO or Label Studio, the folder with data.yaml, "Annotations" or samples.jsonl.
     format_
         What it is.
     as_

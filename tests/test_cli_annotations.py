@@ -208,6 +208,62 @@ def test_pre_labels_go_onto_files_that_exist_and_a_new_version_replaces_them(
     ]
 
 
+def with_shapes(path: Path, left: int) -> Path:
+    """A COCO file: in b.png a box, a polygon, a point, and a tag of the whole image."""
+    known = json.loads(coco(path, b=[[1, 2, 30, 40]]).read_text())
+    known["images"][0]["tags"] = [{"category_id": 1}]
+    outline = {"segmentation": [[left, 4, left + 20, 4, left + 20, 30]], "bbox": [left, 4, 20, 26]}
+    point = {"bbox": [7, 8, 0, 0], "keypoints": [7, 8, 2], "num_keypoints": 1}
+    about = {"image_id": 0, "category_id": 1, "iscrowd": 0}
+    known["annotations"] += [{"id": 7, **about, **outline}, {"id": 8, **about, **point}]
+    path.write_text(json.dumps(known))
+    return path
+
+
+def test_polygons_points_lines_and_tags_are_sent_as_they_are_once_and_replaced(
+    target: Target, bucket: Path, tmp_path: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    options = ("--format", "coco", "--create-labels", "--bucket", f"file://{bucket}")
+    first, second = with_shapes(tmp_path / "first.json", 3), with_shapes(tmp_path / "second.json", 5)
+    code, said = run("import-annotations", first, *options)
+    assert code == DONE
+    assert [f"{kind} │ 1" in said for kind in ("boxes", "polygons", "points", "tags")] == [True] * 4
+    workspace = open_workspace(target)
+    (car,) = workspace.client.ensure_labels(workspace.schema_id, ["car"]).values()
+    rows = {row.object.key: row.file_id or 0 for row in workspace.ledger.objects.rows("imported")}
+
+    def living(key: str) -> list[tuple[str, tuple[tuple[int, int], ...]]]:
+        found = [each for each in workspace.client.annotations(rows[key]).instances if not each.soft_delete]
+        assert {each.machine_made for each in found} == {True}
+        return sorted((one.type, one.points) for each in found if (one := each.annotation))
+
+    others = [("box", ((1, 2), (31, 42))), ("point", ((7, 8),)), ("tag", ())]
+    assert living("b.png") == sorted([*others, ("polygon", ((3, 4), (23, 4), (23, 30)))])
+    sent = packets(workspace)
+    assert run("import-annotations", first, *options)[0] == DONE
+    assert packets(workspace) == sent
+    assert run("import-annotations", second, "--format", "coco", "--version", 2)[0] == DONE
+    assert living("b.png") == sorted([*others, ("polygon", ((5, 4), (25, 4), (25, 30)))])
+
+    outline, line = ((2, 2), (40, 2), (40, 30)), ((0, 0), (9, 9), (20, 4))
+    known = (("polygon", outline), ("line", line), ("tag", ()))
+    image = {"file_id": 9, "file_name": "c.png", "width": SIZE[0], "height": SIZE[1], "split": "train"}
+    annotations = [{"label": 1, "type": kind, "points": points} for kind, points in known]
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "lines/samples.jsonl").write_text(json.dumps({**image, "annotations": annotations}) + "\n")
+    (tmp_path / "lines/labels.json").write_text(json.dumps({"labels": [{"id": 1, "name": "car"}]}))
+    code, said = run("import-annotations", tmp_path / "lines", "--format", "jsonl", "--as", "ground-truth")
+    assert (code, "lines │ 1" in said) == (DONE, True)
+    client, ledger = workspace.client, workspace.ledger
+    where: Any = {"directory_id": workspace.directory_id, "folder": workspace.workdir, "poll": 0.02, "timeout": 30}
+    with export_finished(client, ledger, **where) as export:
+        made, report = make_snapshot(export, ledger, workspace.images, None, client, folder=workspace.snapshots)
+    (sample,) = made.samples  # what are pre-labels, nobody has confirmed
+    truth = [(one.type, one.label_file_id, one.points) for one in sample.annotations]
+    assert truth == [("line", car, line), ("polygon", car, outline), ("tag", car, ())]
+    assert (report.human, report.excluded) == (3, 0)
+
+
 def test_predictions_do_not_replace_the_truth_and_other_sizes_are_refused(
     target: Target, bucket: Path, tmp_path: Path, run: Callable[..., tuple[int, str]]
 ) -> None:
@@ -224,6 +280,6 @@ def test_predictions_do_not_replace_the_truth_and_other_sizes_are_refused(
     half["images"][0] |= {"width": 32, "height": 24}
     (tmp_path / "half.json").write_text(json.dumps(half))
     code, said = run("import-annotations", tmp_path / "half.json", "--format", "coco")
-    assert (code, "64 x 48 pixels, the boxes are for 32 x 24" in said) == (PARTLY, True)
+    assert (code, "64 x 48 pixels, its annotations are for 32 x 24" in said) == (PARTLY, True)
     assert drawn(workspace)["c.png"] == []
     assert run("import-annotations", truth, "--format", "coco", "--version", 0)[0] == MISUSED

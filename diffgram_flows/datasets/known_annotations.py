@@ -1,4 +1,4 @@
-"""Annotations that exist already, made ready for Diffgram: labels by the schema's ids, boxes, and the ledger's objects.
+"""Annotations that exist already, made ready for Diffgram: with the schema's labels, and on the ledger's objects.
 
 They go out through the same doors as predictions, so they are sent exactly once: to files that exist by a push, to
 objects that are about to be imported in the packet that imports them (:class:`KnownAnnotations` is a prelabeller).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from diffgram_flows.datasets.formats import ForeignAnnotations, ForeignImage
 from diffgram_flows.datasets.labels import display_names
@@ -17,7 +17,7 @@ from diffgram_flows.errors import ConfigurationError, ImageRejected, ObjectNotFo
 from diffgram_flows.images import image_size
 from diffgram_flows.ledger import Ledger, ObjectRow
 from diffgram_flows.ledger.objects import OPEN_STATES
-from diffgram_flows.models import Box, Failure, LabelMap
+from diffgram_flows.models import Annotation, Box, Failure, LabelMap, Seen
 from diffgram_flows.storage import ObjectStore
 
 LIVING = (*OPEN_STATES, "imported")
@@ -32,14 +32,14 @@ class Known:
 
     Attributes:
         name: As the other tool calls it.
-        size: Width and height of the image for which the boxes are.
-        boxes: With the schema's labels; none mean that there is nothing to be seen.
+        size: Width and height of the image for which the annotations are.
+        seen: With the schema's labels; none mean that there is nothing to be seen.
     """
 
     name: str
     row: ObjectRow
     size: tuple[int, int]
-    boxes: tuple[Box, ...]
+    seen: tuple[Seen, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +49,21 @@ class KnownPlan:
     Attributes:
         known: Matched images, in order of the other tool's.
         unmatched: Images that are no object of the ledger for sure, and why.
-        boxes: How many would be sent.
-        changed: What would be sent in another form: how to count.
+        sent: What would be sent: type to count.
         left_out: What would not be sent: what to count.
         clipped: Annotations that were cut at the edge of their image.
     """
 
     known: tuple[Known, ...]
     unmatched: tuple[Failure, ...]
-    boxes: int
-    changed: Mapping[str, int]
+    sent: Mapping[str, int]
     left_out: Mapping[str, int]
     clipped: int
 
 
 def used_labels(found: ForeignAnnotations) -> tuple[str, ...]:
-    """The names of the labels that boxes and polygons have, in order; a file may name many more."""
-    used = {box.label_file_id for image in found.images for box in image.boxes}
+    """The names of the labels that annotations have, in order; a file may name many more."""
+    used = {annotation.label_file_id for image in found.images for annotation in image.annotations}
     return tuple(sorted({found.labels[label] for label in used}))
 
 
@@ -100,20 +98,15 @@ def plan_known(found: ForeignAnnotations, labels: Mapping[int, int], rows: Itera
         rows: Objects of the ledger; read once, as a stream.
     """
     matches = match(found.images, rows)
-    changed: Counter[str] = Counter()
+    sent: Counter[str] = Counter()
     left_out = Counter(found.skipped)
     known = []
     for image, row in matches.pairs:
-        known.append(Known(image.file_name, row, (image.width, image.height), _boxes(image, labels)))
-        for annotation in image.annotations:
-            if annotation.box is None:
-                left_out[f"{annotation.type}s"] += 1
-            elif annotation.type == "polygon":
-                changed["polygons as the boxes around them"] += 1
-            left_out["attributes"] += len(annotation.attributes)
-    boxes = sum(len(one.boxes) for one in known)
+        known.append(Known(image.file_name, row, (image.width, image.height), _seen(image, labels)))
+        sent.update("box" if isinstance(seen, Box) else seen.type for seen in known[-1].seen)
+        left_out["attributes"] += sum(len(annotation.attributes) for annotation in image.annotations)
     counts = dict(sorted((+left_out).items()))
-    return KnownPlan(tuple(known), matches.unmatched, boxes, dict(changed), counts, found.clipped)
+    return KnownPlan(tuple(known), matches.unmatched, dict(sorted(sent.items())), counts, found.clipped)
 
 
 class KnownAnnotations:
@@ -123,8 +116,8 @@ class KnownAnnotations:
         found: What was read.
         labels: As :func:`label_ids` gives them.
         ledger: Whose objects are matched, when it is first asked: after the bucket was listed.
-        store: Where an image's size is looked up, for boxes of another size would be in the wrong places.
-        brain: Under which name and version the boxes are sent: ``ground-truth@1``, ``coco-import@1``.
+        store: Where an image's size is looked up, for annotations of another size would be in the wrong places.
+        brain: Under which name and version they are sent: ``ground-truth@1``, ``coco-import@1``.
     """
 
     def __init__(
@@ -139,8 +132,8 @@ class KnownAnnotations:
         """``name@version``."""
         return self._brain
 
-    def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Box, ...]]:
-        """File name to boxes; what is not known, or is of another size, is imported without."""
+    def __call__(self, rows: Sequence[ObjectRow]) -> Mapping[str, tuple[Seen, ...]]:
+        """File name to annotations; what is not known, or is of another size, is imported without."""
         if self._known is None:
             plan = plan_known(self._found, self._labels, self._ledger.objects.stream(*LIVING))
             self._known = {one.row.file_name: one for one in plan.known}
@@ -148,11 +141,11 @@ class KnownAnnotations:
         for row in rows:
             known = self._known.get(row.file_name)
             if known is not None and self._fits(known):
-                found[row.file_name] = known.boxes
+                found[row.file_name] = known.seen
         return found
 
     def _fits(self, known: Known) -> bool:
-        """Whether the image is of the size for which the boxes are; what is not is told when the rest is pushed."""
+        """Whether the image is of the annotations' size; what is not is told when the rest is pushed."""
         stored = known.row.object
         for length in _HEADERS:
             try:
@@ -163,6 +156,7 @@ class KnownAnnotations:
         return False
 
 
-def _boxes(image: ForeignImage, labels: Mapping[int, int]) -> tuple[Box, ...]:
-    boxes = (replace(box, label_file_id=labels[box.label_file_id], score=None) for box in image.boxes)
-    return tuple(dict.fromkeys(boxes))  # a box and the one around a polygon may be the same
+def _seen(image: ForeignImage, labels: Mapping[int, int]) -> tuple[Seen, ...]:
+    """As it is, but for attributes: the other tool's groups are none of the schema's."""
+    bare = (Annotation(one.type, labels[one.label_file_id], one.points) for one in image.annotations)
+    return tuple(dict.fromkeys(one.box or one if one.type == "box" else one for one in bare))

@@ -32,7 +32,7 @@ class FileToLabel:
     """What a brain saw in a file, or what is known of it; no boxes mean that there is nothing.
 
     Attributes:
-        size: Width and height of the image for which the boxes are, if it is to be compared with the file's.
+        size: Width and height of the image for which they are, if it is to be compared with the file's.
     """
 
     file_id: int
@@ -180,7 +180,7 @@ class _Pusher:
         if file.size is not None and all(size) and file.size != size:
             return (
                 "failed",
-                f"The file has {size[0]} x {size[1]} pixels, the boxes are for {file.size[0]} x {file.size[1]}.",
+                f"The file has {size[0]} x {size[1]} pixels, its annotations are for {file.size[0]} x {file.size[1]}.",
             )
         there = drawn(annotations, others)
         if there.touched:

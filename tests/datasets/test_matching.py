@@ -16,6 +16,9 @@ ROWS = [
 ]
 
 
+LABELS = {1: "a", 2: "b", 3: "c"}
+
+
 def image(name: str, *annotations: Annotation, uri: str = "") -> ForeignImage:
     return ForeignImage(0, name, 64, 48, annotations, uri=uri)
 
@@ -57,14 +60,23 @@ def test_labels_are_found_by_name_and_of_twins_the_elder_counts() -> None:
         label_ids(found, [(5, "person")])
 
 
-def test_what_cannot_be_sent_is_counted() -> None:
-    polygon = Annotation("polygon", 1, ((0, 0), (9, 0), (9, 9)), ((1, "heavily"),))
-    drawn = (Annotation("box", 1, ((0, 0), (9, 9))), polygon, Annotation("point", 1, ((1, 1),)), Annotation("tag", 1))
-    found = ForeignAnnotations((image("c.jpg", *drawn), image("d.jpg", *drawn)), {1: "car"}, 3, {"a crowd": 2})
-    plan = plan_known(found, {1: 7}, ROWS)
-    assert [(one.row.object.key, one.size, one.boxes) for one in plan.known] == [
-        ("c.jpg", (64, 48), (Box(7, 0, 0, 9, 9),))
-    ]
-    assert (plan.boxes, plan.changed) == (1, {"polygons as the boxes around them": 1})
-    assert plan.left_out == {"a crowd": 2, "attributes": 1, "points": 1, "tags": 1}
+def test_what_is_sent_and_what_cannot_be_is_counted() -> None:
+    outline = (0, 0), (9, 0), (9, 9)
+    line, point = Annotation("line", 2, outline[:2]), Annotation("point", 1, ((1, 1),))
+    polygon, box = Annotation("polygon", 1, outline, ((1, "heavily"),)), Annotation("box", 1, ((0, 0), (9, 9)))
+    drawn = box, line, point, polygon, Annotation("tag", 3)
+    found = ForeignAnnotations((image("c.jpg", *drawn), image("d.jpg", *drawn)), LABELS, 3, {"a crowd": 2})
+    assert used_labels(found) == ("a", "b", "c")
+    plan = plan_known(found, {1: 7, 2: 8, 3: 9}, ROWS)
+    (known,) = plan.known
+    assert (known.row.object.key, known.size) == ("c.jpg", (64, 48))
+    assert known.seen == (
+        Box(7, 0, 0, 9, 9),
+        Annotation("line", 8, outline[:2]),
+        Annotation("point", 7, ((1, 1),)),
+        Annotation("polygon", 7, outline),
+        Annotation("tag", 9),
+    )
+    assert plan.sent == {"box": 1, "line": 1, "point": 1, "polygon": 1, "tag": 1}
+    assert plan.left_out == {"a crowd": 2, "attributes": 1}
     assert ([failure.name for failure in plan.unmatched], plan.clipped) == (["d.jpg"], 3)
