@@ -28,8 +28,8 @@ def main() -> None:
             inference = brain.predict_from_file(arguments.file_id)
         print(f"{inference.brain} sees {len(inference)} things in {inference.width} x {inference.height} pixels")
         for seen in inference:
-            box = seen.box
-            print(f"  {seen.label} {seen.score:.0%}: {box.x_min}, {box.y_min}, {box.x_max}, {box.y_max}")
+            where = ", ".join(f"{x} {y}" for x, y in seen.points) or "the whole image"
+            print(f"  {seen.type} {seen.label} {seen.score:.0%}: {where}")
 
 
 if __name__ == "__main__":

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
+from diffgram_flows.brains.strokes import Colour, colour_of, font_for, paint
 from diffgram_flows.errors import ImageRejected
 from diffgram_flows.images import image_size
-from diffgram_flows.models import Annotation, Box, LabelMap
+from diffgram_flows.models import Annotation, Box, LabelMap, Seen
 
-Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _BACKGROUND: Colour = (24, 26, 30)
 _TEXT: Colour = (240, 240, 240)
 _LONGEST_SIDE = 1280
 _SHORTEST_DRAWN_SIDE = 384  # smaller images are enlarged, so that their labels can be read
 _GAP = 8
-_SHADE = 90  # of 255: how much of what is below a polygon is hidden
-_GOLDEN_ANGLE = 0.618034
 
 
 def draw(image_path: Path, boxes: Sequence[Box], label_map: LabelMap, out: Path, *, title: str = "") -> Path:
@@ -42,21 +38,22 @@ def draw(image_path: Path, boxes: Sequence[Box], label_map: LabelMap, out: Path,
     return _write(_drawn(image_path, boxes, label_map, title), out)
 
 
-def draw_over(image: Image.Image, boxes: Sequence[Box], label_map: LabelMap) -> Image.Image:
-    """Draw boxes over whatever an image in memory shows already, in its own size.
+def draw_over(image: Image.Image, seen: Sequence[Seen], label_map: LabelMap) -> Image.Image:
+    """Draw what was seen over whatever an image in memory shows already, in its own size.
 
-    A label has the same colour whichever brain saw it, so what several brains see can be drawn one over the other.
+    Boxes of machines are dashed, polygons are filled so that one can look through, tags stand in a line on top. A label
+    has the same colour whichever brain saw it, so what several brains see can be drawn one over the other.
 
     Args:
         image: Upright; it stays as it is.
-        boxes: In its pixels.
+        seen: In its pixels.
         label_map: Names of the labels.
 
     Returns:
         A new RGB image.
     """
     drawn = image.convert("RGB") if image.mode != "RGB" else image.copy()
-    _draw_boxes(drawn, boxes, label_map, 1.0, colour_of, _font(drawn))
+    paint(drawn, seen, label_map)
     return drawn
 
 
@@ -116,10 +113,9 @@ def compared(
     """
     names, pair = label_map.name_of(), []
     for shown, title in zip((left, right), titles, strict=True):
-        boxes = [box for one in shown if one.type == "box" and (box := one.box) is not None]
         tags = [names.get(one.label_file_id, f"label {one.label_file_id}") for one in shown if one.type == "tag"]
         line = f"{title}: {', '.join(tags)}" if tags else title
-        pair.append(_drawn(image_path, boxes, label_map, line, [one for one in shown if one.type != "box"]))
+        pair.append(_drawn(image_path, [one for one in shown if one.type != "tag"], label_map, line))
     return _write(_sheet(pair, 2), out)
 
 
@@ -144,106 +140,23 @@ def contact_sheet(images: Sequence[Path], out: Path, *, columns: int = 4, tile: 
     return _write(_sheet(tiles, min(columns, len(tiles))), out)
 
 
-def colour_of(index: int) -> Colour:
-    """The colour of a class index: the same for ever, and far from its neighbours'."""
-    hue = index * _GOLDEN_ANGLE % 1.0
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75 if index % 2 else 0.9, 0.95)
-    return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def _drawn(
-    path: Path, boxes: Sequence[Box], label_map: LabelMap, title: str, shapes: Sequence[Annotation] = ()
-) -> Image.Image:
+def _drawn(path: Path, seen: Sequence[Seen], label_map: LabelMap, title: str) -> Image.Image:
     image = _upright(path)
     scale = max(1.0, _SHORTEST_DRAWN_SIDE / min(image.size))
     scale = min(scale, _LONGEST_SIDE / max(image.size))
     image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    font = _font(image)
     index_of = label_map.index_of()
 
     def colour(label_file_id: int) -> Colour:
         # A label that the map lacks still deserves to be seen.
         return colour_of(index_of.get(label_file_id, len(index_of)))
 
-    for shape in shapes:
-        _draw_shape(image, shape, scale, colour(shape.label_file_id))
-    _draw_boxes(image, boxes, label_map, scale, colour, font)
-    return _titled(image, title, font) if title else image
+    paint(image, seen, label_map, colour=colour, scale=scale)
+    return _titled(image, title) if title else image
 
 
-def _draw_boxes(
-    image: Image.Image,
-    boxes: Sequence[Box],
-    label_map: LabelMap,
-    scale: float,
-    colour: Callable[[int], Colour],
-    font: Font,
-) -> None:
-    canvas = ImageDraw.Draw(image)
-    name_of = label_map.name_of()
-    for box in sorted(boxes, key=lambda box: -box.area):  # small ones last, on top
-        name = name_of.get(box.label_file_id, f"label {box.label_file_id}")
-        shade = colour(box.label_file_id)
-        _draw_box(canvas, box, scale, shade)
-        text = name if box.score is None else f"{name} {box.score:.0%}"
-        _draw_label(canvas, box, scale, shade, text, font, image.width)
-
-
-def _draw_shape(image: Image.Image, shape: Annotation, scale: float, colour: Colour) -> None:
-    """A polygon with its area shaded, a line, or a point; nothing for a tag."""
-    canvas = ImageDraw.Draw(image, "RGBA")
-    points = [(round(x * scale), round(y * scale)) for x, y in shape.points]
-    if shape.type == "polygon" and len(points) > 2:
-        canvas.polygon(points, fill=(*colour, _SHADE))
-        canvas.line([*points, points[0]], fill=colour, width=2)
-    elif shape.type == "line" and len(points) > 1:
-        canvas.line(points, fill=colour, width=3)
-    elif points:
-        x, y = points[0]
-        canvas.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
-
-
-def _font(image: Image.Image) -> Font:
-    return ImageFont.load_default(size=max(12, min(image.size) // 28))
-
-
-def _draw_box(canvas: ImageDraw.ImageDraw, box: Box, scale: float, colour: Colour) -> None:
-    corners = [round(side * scale) for side in (box.x_min, box.y_min, box.x_max, box.y_max)]
-    left, top, right, bottom = corners
-    if box.score is None:
-        canvas.rectangle((left, top, right, bottom), outline=colour, width=3)
-        return
-    for start in range(left, right, 14):
-        end = min(start + 8, right)
-        canvas.line((start, top, end, top), colour, 3)
-        canvas.line((start, bottom, end, bottom), colour, 3)
-    for start in range(top, bottom, 14):
-        end = min(start + 8, bottom)
-        canvas.line((left, start, left, end), colour, 3)
-        canvas.line((right, start, right, end), colour, 3)
-
-
-def _draw_label(
-    canvas: ImageDraw.ImageDraw,
-    box: Box,
-    scale: float,
-    colour: Colour,
-    text: str,
-    font: Font,
-    room: int,
-) -> None:
-    """Above the box where there is room, else inside it; moved to the left where it would leave the image."""
-    left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
-    width, height = right - left + 6, bottom - top + 6
-    x = max(0, min(round(box.x_min * scale), room - 1 - width))
-    y = round(box.y_min * scale) - height
-    y = y if y >= 0 else round(box.y_min * scale) + 2
-    canvas.rectangle((x, y, x + width, y + height), fill=colour)
-    luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    canvas.text((x + 3 - left, y + 3 - top), text, fill=(0, 0, 0) if luminance > 140 else (255, 255, 255), font=font)
-
-
-def _titled(image: Image.Image, title: str, font: Font) -> Image.Image:
+def _titled(image: Image.Image, title: str) -> Image.Image:
+    font = font_for(image)
     _, top, _, bottom = font.getbbox(title)
     bar = round(bottom - top) + 2 * _GAP
     framed = Image.new("RGB", (image.width, image.height + bar), _BACKGROUND)

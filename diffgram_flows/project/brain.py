@@ -162,7 +162,7 @@ class Brain:
                 f"of {seen.width} x {seen.height}.",
                 cure="Give the image that it looked at, or the inference that belongs to this one.",
             )
-        return draw_over(shown, [instance.box for instance in seen.instances], self.labels)
+        return draw_over(shown, seen.annotations, self.labels)
 
     def _look(self, source: ImageLike, name: str, score_threshold: float | None) -> Inference:
         record = self._ready()

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from diffgram_flows.brains import before_after, contact_sheet, draw, draw_over
-from diffgram_flows.brains.drawing import colour_of, compared
+from diffgram_flows.brains.drawing import compared
+from diffgram_flows.brains.strokes import colour_of
 from diffgram_flows.errors import ImageRejected
-from diffgram_flows.models import Annotation, Box, LabelMap
+from diffgram_flows.models import Annotation, Box, LabelMap, Seen
 
 LABELS = LabelMap(tuple((number, f"label {number}") for number in range(12)))
 
@@ -26,6 +29,12 @@ def outline(path: Path, index: int) -> int:
     with Image.open(path) as image:
         colours = image.convert("RGB").getcolors(2**24) or []
     return {colour: count for count, colour in colours}.get(colour_of(index), 0)
+
+
+def line_of(image: Image.Image, index: int) -> int:
+    """The uppermost row with the colour of a class, or the height of the image."""
+    found = np.argwhere((np.asarray(image) == colour_of(index)).all(-1))
+    return int(found[:, 0].min()) if len(found) else image.height
 
 
 def test_people_and_machines_are_told_apart(photo: Path, tmp_path: Path) -> None:
@@ -87,6 +96,58 @@ def test_brains_draw_one_over_the_other() -> None:
     shown = [{colour for _, colour in image.getcolors(2**20) or []} for image in (once, twice)]
     assert [colour_of(5) in colours for colours in shown] == [True, True]
     assert [colour_of(6) in colours for colours in shown] == [False, True]
+
+
+def test_polygons_let_one_look_through_and_say_what_they_are() -> None:
+    clean = Image.new("RGB", (400, 300), (200, 200, 200))
+    polygon = Annotation("polygon", 3, ((100, 100), (300, 100), (300, 250), (100, 250)), score=0.5)
+    drawn = draw_over(clean, [polygon], LABELS)
+    inside = drawn.getpixel((200, 200))
+    assert inside not in ((200, 200, 200), colour_of(3))
+    assert drawn.getpixel((100, 175)) == colour_of(3)
+    assert drawn.getpixel((50, 50)) == (200, 200, 200)
+    assert colour_of(3) in {colour for _, colour in drawn.crop((100, 80, 200, 98)).getcolors() or []}  # its label
+    unsure = draw_over(clean, [replace(polygon, score=0.9)], LABELS)
+    assert unsure.crop((0, 0, 400, 98)).tobytes() != drawn.crop((0, 0, 400, 98)).tobytes()
+
+
+def test_tags_stand_in_lines_below_those_of_the_brain_before() -> None:
+    clean = Image.new("RGB", (300, 300))
+    tags = [Annotation("tag", number, (), ((7, "ripe"),), 0.75) for number in range(6)]
+    once = draw_over(clean, tags, LABELS)
+    lines = [line_of(once, number) for number in range(8)]
+    assert 0 < lines[0] < lines[5] < 300
+    assert lines[6:] == [300, 300]  # nowhere
+    twice = draw_over(once, [Annotation("tag", 7, score=0.5)], LABELS)
+    last = line_of(twice, 7)
+    assert lines[5] < last < 300
+    assert twice.crop((0, 0, 300, last)).tobytes() == once.crop((0, 0, 300, last)).tobytes()
+    assert clean.getcolors() == [(300 * 300, (0, 0, 0))]
+    assert line_of(draw_over(clean, tags[:1], LABELS), 0) == line_of(once, 0)  # the clean image remembers nothing
+
+
+def test_what_is_seen_of_every_type_is_drawn_at_once() -> None:
+    clean = Image.new("RGB", (400, 400), (60, 60, 60))
+    seen: list[Seen] = [
+        Box(1, 20, 100, 120, 200, 0.9),
+        Annotation("polygon", 2, ((200, 100), (300, 100), (250, 220)), score=0.8),
+        Annotation("line", 3, ((20, 380), (380, 300)), score=0.7),
+        Annotation("point", 4, ((350, 150),), score=0.6),
+        Annotation("tag", 5, score=0.5),
+        Annotation("polygon", 6, ((1, 1), (2, 2)), score=0.4),  # too few points for an area
+    ]
+    shown = {colour for _, colour in draw_over(clean, seen, LABELS).getcolors(2**20) or []}
+    assert [colour_of(number) in shown for number in range(8)] == [False, *[True] * 6, False]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (900, 2)])
+def test_tiny_images_can_be_drawn_on(size: tuple[int, int]) -> None:
+    seen: list[Seen] = [
+        Box(1, 0, 0, 1, 1, 0.9),
+        Annotation("tag", 2),
+        Annotation("polygon", 3, ((0, 0), (1, 0), (1, 1))),
+    ]
+    assert draw_over(Image.new("RGB", size), seen, LABELS).size == size
 
 
 def test_a_label_stays_in_the_image() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from servers.pages import SIDE, Page, annotate, draw_pages
 
 from diffgram_flows import Project
-from diffgram_flows.brains.drawing import colour_of
+from diffgram_flows.brains.strokes import colour_of
 from diffgram_flows.errors import BucketNotFound
 from diffgram_flows.sandbox import SandboxProcess
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ from PIL import Image
 
 from diffgram_flows import Project, read_image
 from diffgram_flows.brains import BrainRecord
-from diffgram_flows.brains.drawing import colour_of
+from diffgram_flows.brains.strokes import colour_of
 from diffgram_flows.errors import (
     BrainError,
     BrainNotFound,
@@ -21,8 +22,9 @@ from diffgram_flows.errors import (
     InvalidRequest,
     NoChampion,
 )
-from diffgram_flows.models import Sample, Snapshot
+from diffgram_flows.models import Annotation, Box, Prediction, Sample, Snapshot
 from diffgram_flows.project import Brain, Directory, Inference, fetching
+from diffgram_flows.project.inference import inference_of
 
 Promote = Callable[[BrainRecord, str], None]
 
@@ -85,8 +87,10 @@ def test_what_it_sees(brain: Brain, sample: Sample) -> None:
     assert len(seen) == len(sample.boxes)
     names = {70: "red", 40: "blue"}
     for instance in seen:
-        truth = max(sample.boxes, key=instance.box.iou)
-        assert truth.iou(instance.box) > 0.6
+        box = instance.box
+        assert box is not None
+        truth = max(sample.boxes, key=box.iou)
+        assert truth.iou(box) > 0.6
         assert instance.label == names[truth.label_file_id]
         assert 0 < instance.score <= 1
     assert brain.run(sample.path, score_threshold=1.0).instances == ()
@@ -211,6 +215,37 @@ def test_two_brains_draw_over_one_image(
     assert page.visual(sample.path).size == (96, 96)
 
 
+def test_polygons_and_tags_are_seen_drawn_and_sent_as_boxes_are(brain: Brain, sample: Sample) -> None:
+    outline = ((10, 40), (80, 40), (80, 90))
+    prediction = Prediction(
+        "a",
+        96,
+        96,
+        (Box(70, 5, 5, 20, 20, 0.5),),
+        (Annotation("polygon", 40, outline, score=0.9), Annotation("tag", 70, (), ((3, "ripe"),), 0.25)),
+    )
+    seen = inference_of(prediction, brain="colours@1", method="any", label_map=brain.labels)
+    assert [(one.label, one.type, one.score) for one in seen] == [
+        ("blue", "polygon", 0.9),
+        ("red", "box", 0.5),
+        ("red", "tag", 0.25),
+    ]
+    assert [one.box for one in seen] == [Box(40, 10, 40, 80, 90, 0.9), prediction.boxes[0], None]
+    assert (seen.instances[0].points, seen.annotations[1:]) == (outline, tuple(one.annotation for one in seen)[1:])
+    mark = {"machine_made": True, "model_ref": "colours", "model_run_ref": "colours@1"}
+    corners = {"x_min": 5, "y_min": 5, "x_max": 20, "y_max": 20}
+    assert seen.as_instances() == [
+        {"type": "polygon", "label_file_id": 40, "points": [{"x": x, "y": y} for x, y in outline], "score": 0.9} | mark,
+        {"type": "box", "label_file_id": 70, **corners, "score": 0.5} | mark,
+        {"type": "tag", "label_file_id": 70, "attribute_groups": {"3": "ripe"}, "score": 0.25} | mark,
+    ]
+    drawn = brain.visual(sample.path, seen)
+    shown = {colour for _, colour in drawn.getcolors(2**20) or []}
+    assert {colour_of(70), colour_of(40)} <= shown
+    pixels = [image.getpixel((70, 60)) for image in (drawn, read_image(sample.path))]
+    assert pixels[0] not in (pixels[1], colour_of(40))
+
+
 def test_drawing_needs_the_image_that_was_looked_at(brain: Brain, sample: Sample) -> None:
     with pytest.raises(BrainError, match=r"not looked at an image yet\. Call brain\.run"):
         brain.visual(sample.path)
@@ -250,7 +285,7 @@ def test_which_brain_is_meant(project: Project, learned: BrainRecord, promote: P
 
 def test_a_brain_that_was_never_promoted(project: Project, learned: BrainRecord, promote: Promote) -> None:
     promote(learned, "page")
-    (project.workdir / "brains" / "page" / "champion.json").unlink()
+    shutil.rmtree(project.workdir / "brains" / "page" / "promotions")
     with pytest.raises(NoChampion, match=r"promoted yet.*version=1"):
         project.get_model("page")
     assert project.get_model("page", version=1).version == 1

@@ -97,7 +97,7 @@ def test_from_finished_tasks_to_a_brain_that_sees(
     (found,) = brain.run(pages[0].path)
     truth = pages[0].graph
     assert found.label == "graph"
-    assert abs(found.box.x_min - truth.x_min) < 12
+    assert abs(found.points[0][0] - truth.x_min) < 12
     assert project.get_model("graphs").run(pages[0].path) == brain.run(pages[0].path)
     again = project.train.get("graphs")
     assert again.check_status() == status

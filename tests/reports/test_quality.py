@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffgram_flows.brains.drawing import colour_of
+from diffgram_flows.brains.strokes import colour_of
 from diffgram_flows.datasets.leaks import Leak
 from diffgram_flows.datasets.quality import Quality, examine
 from diffgram_flows.demo import digits
