@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Split = Literal["train", "val", "test"]
 
@@ -102,9 +102,10 @@ AnnotationType = Literal["box", "polygon", "line", "point", "tag"]
 Point = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(NamedTuple):
     """What a person drew on an image or said of it, or what a machine did.
+
+    A tuple, because there are millions of them: it is made in less than half the time of a frozen dataclass.
 
     Attributes:
         type: As Diffgram calls it.
@@ -202,6 +203,8 @@ class Sample:
         split: Which part of the data it belongs to, for ever.
         annotations: What people drew or confirmed, clipped to the image.
         modified: When the object was last changed, in seconds since 1970, if its store told.
+        group: What it shares with images that are not independent of it, such as the frames of a camera; empty if it
+            stands alone.
     """
 
     file_id: int
@@ -214,6 +217,7 @@ class Sample:
     split: Split
     annotations: tuple[Annotation, ...] = ()
     modified: float | None = None
+    group: str = ""
 
     @property
     def boxes(self) -> tuple[Box, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, astuple, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ def _row(prediction: Prediction) -> dict[str, Any]:
         "width": prediction.width,
         "height": prediction.height,
         "boxes": [dict(zip(_BOX, astuple(box), strict=True)) for box in prediction.boxes],
-        "annotations": [asdict(annotation) for annotation in prediction.annotations],
+        "annotations": [annotation._asdict() for annotation in prediction.annotations],
         "error": prediction.error,
     }
 

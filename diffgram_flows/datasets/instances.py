@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
@@ -97,7 +97,7 @@ def fitted(drawing: Drawing, width: int, height: int) -> Drawing:
     skipped = Counter(drawing.skipped)
     clipped = drawing.clipped
     for annotation in drawing.annotations:
-        parts = [replace(annotation, points=points) for points in _cut(annotation, width, height)]
+        parts = [annotation._replace(points=points) for points in _cut(annotation, width, height)]
         fresh = [part for part in parts if part not in inside]
         if not fresh:
             skipped[DRAWN_TWICE if parts else OUTSIDE] += 1

@@ -68,20 +68,20 @@ class Intake:
         names = {record.file_id: record.file_name for record in usable}
         found, missing = source.fetch_many(names, threads=self.options.threads, progress=progress)
         self.failures += missing
-        columns: dict[str, list[Any]] = {name: [] for name in IMAGES.names}
+        rows: list[tuple[Any, ...]] = []
         for record in usable:
             image = found.get(record.file_id)
             if image is not None:
-                self._take(record, image, source.objects.get(record.file_id), columns)
-        if columns["file_id"]:
-            self.batches.append(image_batch(columns))
+                self._take(record, image, source.objects.get(record.file_id), rows)
+        if rows:
+            self.batches.append(image_batch(dict(zip(IMAGES.names, zip(*rows, strict=True), strict=True))))
 
     def _take(
         self,
         record: ExportRecord,
         image: CachedImage,
         row: ObjectRow | None,
-        columns: dict[str, list[Any]],
+        rows: list[tuple[Any, ...]],
     ) -> None:
         try:
             _check_size(record, image)
@@ -99,13 +99,10 @@ class Intake:
         if row is not None:
             key, uri, version = row.object.key, row.object.uri, row.object.version
             modified = row.object.modified.timestamp() if row.object.modified else None
-        values = (
-            *(record.file_id, record.file_name, uri, version, image.sha256),
-            *(image.name, image.width, image.height, image.phash, modified),
-            *(self.options.group(key) or "", self._split(record.file_id, key, uri), len(drawing.annotations)),
-        )
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
+        group, split = self.options.group(key) or "", self._split(record.file_id, key, uri)
+        named = (record.file_id, record.file_name, uri, version, image.sha256)
+        shown = (image.name, image.width, image.height, image.phash, modified)
+        rows.append((*named, *shown, group, split, len(drawing.annotations)))
 
     def _split(self, file_id: int, key: str, uri: str) -> Split:
         pinned = self.pinned.get(hash(uri or key)) if self.pinned else None

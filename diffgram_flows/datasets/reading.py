@@ -48,15 +48,14 @@ def load_snapshot(
         DatasetError: A file of the snapshot or an image is missing or was altered.
         StorageError, DiffgramError: The answer of the shared folder, or of where the images are.
     """
-    from diffgram_flows.datasets.samples import SampleSequence
-
     if shared is not None:
         fetch(shared, folder.name, folder.parent)
     facts = read_manifest(folder)
     check_files(folder, facts)
     label_map = read_labels(folder)
     _check_content(folder, label_map)
-    samples = SampleSequence(folder / IMAGES, folder / INSTANCES, cache.folder, folder.name)
+    snapshot = open_snapshot(folder, label_map, cache)
+    samples = snapshot.samples
     for first in range(0, len(samples) if check_images or source else 0, _AT_ONCE):
         some = samples[first : first + _AT_ONCE]
         if source is not None:
@@ -64,7 +63,15 @@ def load_snapshot(
         for _, outcome in gather(_check_image, some) if check_images else ():
             if isinstance(outcome, DiffgramFlowsError):
                 raise outcome
-    return Snapshot(facts["id"], folder, label_map, samples)
+    return snapshot
+
+
+def open_snapshot(folder: Path, label_map: LabelMap, cache: ImageCache) -> Snapshot:
+    """A snapshot whose files are known to be right: they were checked, or written a moment ago."""
+    from diffgram_flows.datasets.samples import SampleSequence
+
+    samples = SampleSequence(folder / IMAGES, folder / INSTANCES, cache.folder, folder.name)
+    return Snapshot(folder.name, folder, label_map, samples)
 
 
 def latest_snapshot(

@@ -113,6 +113,7 @@ class SampleSequence(Sequence[Sample]):
             split=columns["split"][row],
             annotations=annotations,
             modified=columns["modified"][row],
+            group=columns["group"][row],
         )
 
     def _annotations(self, start: int, end: int) -> tuple[Annotation, ...]:

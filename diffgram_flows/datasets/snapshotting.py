@@ -19,7 +19,7 @@ from diffgram_flows.datasets.leaks import Leak
 from diffgram_flows.datasets.options import SnapshotOptions
 from diffgram_flows.datasets.parents import Parent, find_parent
 from diffgram_flows.datasets.parsing import ExportReader
-from diffgram_flows.datasets.reading import load_snapshot
+from diffgram_flows.datasets.reading import load_snapshot, open_snapshot
 from diffgram_flows.datasets.sharing import share
 from diffgram_flows.datasets.statistics import SplitStatistics
 from diffgram_flows.diffgram import DiffgramClient
@@ -132,7 +132,7 @@ def make_snapshot(
         (part / ".spool").unlink()
         new = storing.finish(part, folder, written, intake, {**origin, "attribute_groups": reader.attribute_groups})
     place = folder / written.snapshot_id
-    snapshot = load_snapshot(place, cache, check_images=False)
+    snapshot = open_snapshot(place, label_map, cache) if new else load_snapshot(place, cache, check_images=False)
     if shared is not None:
         share(place, shared)
     _record(ledger, export, written, shared.child(snapshot.id).uri if shared is not None else str(place))

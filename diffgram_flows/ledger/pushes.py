@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -167,7 +167,7 @@ def push_row(row: Row[Any]) -> PushRow:
 
 def _plain(seen: Seen) -> object:
     """Boxes as lists, as there are many of them."""
-    return astuple(seen) if isinstance(seen, Box) else asdict(seen)
+    return astuple(seen) if isinstance(seen, Box) else seen._asdict()
 
 
 def _seen(text: str) -> tuple[Seen, ...]:

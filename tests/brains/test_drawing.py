@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +106,7 @@ def test_polygons_let_one_look_through_and_say_what_they_are() -> None:
     assert drawn.getpixel((100, 175)) == colour_of(3)
     assert drawn.getpixel((50, 50)) == (200, 200, 200)
     assert colour_of(3) in {colour for _, colour in drawn.crop((100, 80, 200, 98)).getcolors() or []}  # its label
-    unsure = draw_over(clean, [replace(polygon, score=0.9)], LABELS)
+    unsure = draw_over(clean, [polygon._replace(score=0.9)], LABELS)
     assert unsure.crop((0, 0, 400, 98)).tobytes() != drawn.crop((0, 0, 400, 98)).tobytes()
 
 

@@ -327,7 +327,7 @@ def test_polygons_and_tags_are_sent_once_and_superseded_too(bench: Bench, car: i
     (row,) = bench.ledger.pushes.rows()
     assert row.seen == (outline, tag)
 
-    better = replace(outline, points=((2, 4), (30, 4), (30, 41)))
+    better = outline._replace(points=((2, 4), (30, 4), (30, 41)))
     assert give(bench, [replace(file, seen=(better,))], brain=SECOND).superseded == 2
     settle(bench, SECOND)
     living = [each for each in bench.client.annotations(file.file_id).instances if not each.soft_delete]
