@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,14 +11,14 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, FAILED, Flat, Storage, console, errors, show
+from diffgram_flows.cli import DONE, FAILED, Flat, console, errors, show
 
 if TYPE_CHECKING:
     from diffgram_flows.datasets.diffing import SnapshotDiff
     from diffgram_flows.models import Snapshot
     from diffgram_flows.storage.folders import Folder
 
-__all__ = ["Storage", "app", "diff", "list_", "show_"]
+__all__ = ["app", "diff", "list_", "show_"]
 
 app = App(name="snapshot", help="Which snapshots there are, what is in them, and what became different.")
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -32,18 +30,18 @@ class Place:
 
     Attributes:
         workdir: The work folder.
-        store: A folder that machines share, like s3://bucket/prefix: snapshots of it are seen, too.
+        store_uri: The folder that machines share, like s3://bucket/prefix: its snapshots are seen, too.
     """
 
     workdir: Path = Path("diffgram-flows-data")
-    store: str = ""
+    store_uri: str = ""
 
 
 Where = Annotated[Place, Flat]
 
 
 @app.command(name="list")
-def list_(*, where: Where = Place(), storage: Storage = parameters.StorageOptions(), as_json: Json = False) -> int:
+def list_(*, where: Where = Place(), as_json: Json = False) -> int:
     """List the snapshots, oldest first.
 
     Parameters
@@ -53,8 +51,7 @@ def list_(*, where: Where = Place(), storage: Storage = parameters.StorageOption
     """
     from diffgram_flows.datasets.catalogue import list_snapshots
 
-    with _shared(where, storage) as shared:
-        entries = list_snapshots(_folder(where), shared)
+    entries = list_snapshots(_folder(where), _shared(where))
     if as_json:
         console.print_json(json.dumps([asdict(entry) for entry in entries]))
         return DONE
@@ -78,7 +75,6 @@ def show_(
     snapshot: str = "latest",
     *,
     where: Where = Place(),
-    storage: Storage = parameters.StorageOptions(),
     as_json: Json = False,
 ) -> int:
     """Show what is in a snapshot, after checking that nothing of it was altered.
@@ -92,7 +88,7 @@ def show_(
     """
     from diffgram_flows.datasets.manifest import read_manifest
 
-    place = _load(snapshot, where, storage).folder
+    place = _load(snapshot, where).folder
     facts = read_manifest(place)
     if as_json:
         console.print_json(json.dumps(facts))
@@ -126,7 +122,6 @@ def diff(
     after: str = "latest",
     *,
     where: Where = Place(),
-    storage: Storage = parameters.StorageOptions(),
     as_json: Json = False,
 ) -> int:
     """Show which images and annotations were added, changed and removed from one snapshot to another.
@@ -144,7 +139,7 @@ def diff(
     """
     from diffgram_flows.datasets.diffing import diff_snapshots
 
-    found = diff_snapshots(_load(before, where, storage), _load(after, where, storage))
+    found = diff_snapshots(_load(before, where), _load(after, where))
     if as_json:
         console.print_json(json.dumps(asdict(found)))
     else:
@@ -190,12 +185,11 @@ def _split_table(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _load(reference: str, where: Place, storage: parameters.StorageOptions) -> Snapshot:
+def _load(reference: str, where: Place) -> Snapshot:
     from diffgram_flows.datasets import ImageCache, load_snapshot
     from diffgram_flows.datasets.catalogue import find_snapshot
 
-    with _shared(where, storage) as shared:
-        place = find_snapshot(reference, _folder(where), shared)
+    place = find_snapshot(reference, _folder(where), _shared(where))
     return load_snapshot(place, ImageCache(where.workdir / "images"), check_images=False)
 
 
@@ -203,17 +197,11 @@ def _folder(where: Place) -> Path:
     return where.workdir.expanduser() / "snapshots"
 
 
-@contextmanager
-def _shared(where: Place, storage: parameters.StorageOptions) -> Iterator[Folder | None]:
-    """The snapshots in the store, if there is one."""
-    if not where.store:
-        yield None
-        return
-    from diffgram_flows.storage import StorageSettings
-    from diffgram_flows.storage.folders import open_folder
+def _shared(where: Place) -> Folder | None:
+    """The snapshots that all machines see, if there are any."""
+    from diffgram_flows.tasks.workspace import open_places
 
-    with open_folder(where.store, StorageSettings(**storage.model_dump(mode="json"))) as store:
-        yield store.child("snapshots")
+    return open_places(parameters.Target(workdir=where.workdir, store_uri=where.store_uri))[1]
 
 
 def _counts(counts: dict[str, int]) -> str:
