@@ -23,6 +23,7 @@ from diffgram_flows.project.file import File
 from diffgram_flows.project.inference import Inference, Instance
 from diffgram_flows.project.jobs import Job
 from diffgram_flows.project.pictures import read_image
+from diffgram_flows.project.predicting import predict_many
 from diffgram_flows.project.project import Project
 from diffgram_flows.project.queued import ImportsReport, QueuedImport
 from diffgram_flows.project.training_status import TrainingStatus
@@ -39,5 +40,6 @@ __all__ = [
     "Project",
     "QueuedImport",
     "TrainingStatus",
+    "predict_many",
     "read_image",
 ]

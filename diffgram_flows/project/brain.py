@@ -7,9 +7,10 @@ import time
 from PIL import Image
 
 from diffgram_flows.brains import Brain as LoadedBrain
-from diffgram_flows.brains import BrainRecord, Registry, draw_over
+from diffgram_flows.brains import BrainRecord, Registry, Tiling, draw_over
+from diffgram_flows.brains.tiling import TileOption
 from diffgram_flows.errors import BrainError, ImageRejected
-from diffgram_flows.models import BrainRef, LabelMap, Picture
+from diffgram_flows.models import BrainRef, LabelMap, Picture, Prediction
 from diffgram_flows.project.context import Context
 from diffgram_flows.project.fetching import fetch_file, fetch_image
 from diffgram_flows.project.inference import Inference, inference_of
@@ -95,11 +96,15 @@ class Brain:
         if self._run is not None:
             self._run.stop()
 
-    def predict_from_local(self, path: ImageLike, *, score_threshold: float | None = None) -> Inference:
+    def predict_from_local(
+        self, path: ImageLike, *, score_threshold: float | None = None, tile: TileOption | Tiling = "never"
+    ) -> Inference:
         """What it sees in an image on this machine; the same as :meth:`run`."""
-        return self.run(path, score_threshold=score_threshold)
+        return self.run(path, score_threshold=score_threshold, tile=tile)
 
-    def predict_from_url(self, url: str, *, score_threshold: float | None = None) -> Inference:
+    def predict_from_url(
+        self, url: str, *, score_threshold: float | None = None, tile: TileOption | Tiling = "never"
+    ) -> Inference:
         """What it sees in the image behind a URL, which is downloaded to this machine and kept nowhere.
 
         Raises:
@@ -107,9 +112,11 @@ class Brain:
             BrainError: It is still being trained, or its training failed.
         """
         self._ready()
-        return self._look(fetch_image(url), "from the URL", score_threshold)
+        return self._look(Picture("from the URL", fetch_image(url)), score_threshold, tile)
 
-    def predict_from_file(self, file_id: int, *, score_threshold: float | None = None) -> Inference:
+    def predict_from_file(
+        self, file_id: int, *, score_threshold: float | None = None, tile: TileOption | Tiling = "never"
+    ) -> Inference:
         """What it sees in a file of Diffgram, which is downloaded through its signed URL and kept nowhere.
 
         Raises:
@@ -118,9 +125,12 @@ class Brain:
             BrainError: It is still being trained, or its training failed.
         """
         self._ready()
-        return self._look(fetch_file(self._context.client, file_id), f"of file {file_id}", score_threshold)
+        picture = Picture(f"of file {file_id}", fetch_file(self._context.client, file_id))
+        return self._look(picture, score_threshold, tile)
 
-    def run(self, image: ImageLike, *, score_threshold: float | None = None) -> Inference:
+    def run(
+        self, image: ImageLike, *, score_threshold: float | None = None, tile: TileOption | Tiling = "never"
+    ) -> Inference:
         """What it sees in an image.
 
         Args:
@@ -129,12 +139,17 @@ class Brain:
                 green and blue.
             score_threshold: Things that it is less sure of are left out; ``None`` takes the threshold that saves
                 people most edits.
+            tile: Whether an image much larger than the network's input is looked at in overlapping tiles as well:
+                ``never``, ``auto``, the overlap as a share of a tile, or a :class:`Tiling`. Finds what is small in a
+                large image, and takes as much longer as there are tiles.
 
         Raises:
             ImageRejected: It is no image that can be used.
             BrainError: It is still being trained, or its training failed.
+            ConfigurationError: Tiles like these cannot be laid.
         """
-        return self._look(picture_source(image), name_of(image), score_threshold)
+        self._ready()
+        return self._look(Picture(name_of(image), picture_source(image)), score_threshold, tile)
 
     def visual(self, image: ImageLike, inference: Inference | None = None) -> Image.Image:
         """Draw what it saw over what an image shows already, so that several brains can draw one after the other.
@@ -164,15 +179,29 @@ class Brain:
             )
         return draw_over(shown, seen.annotations, self.labels)
 
-    def _look(self, source: ImageLike, name: str, score_threshold: float | None) -> Inference:
+    def loaded(self) -> LoadedBrain:
+        """Its network in memory, loaded once in a process: for :func:`predict_many`.
+
+        Raises:
+            BrainError: It is still being trained, or its training failed.
+            BrainTampered: A file is not what it was when the brain was trained.
+        """
+        return LoadedBrain.load(self._ready())
+
+    def saw(self, seen: Prediction) -> Inference:
+        """What its network has found, with names; :meth:`visual` draws the last of these."""
         record = self._ready()
-        picture = Picture(name, picture_source(source))
-        (seen,) = LoadedBrain.load(record).predict([picture], score_threshold=score_threshold)
+        manifest = record.manifest
+        found = inference_of(seen, brain=str(record.ref), method=manifest.method, label_map=manifest.label_map)
+        if not seen.error:
+            self._last = found
+        return found
+
+    def _look(self, picture: Picture, score_threshold: float | None, tile: TileOption | Tiling) -> Inference:
+        (seen,) = self.loaded().predict([picture], score_threshold=score_threshold, tile=tile)
         if seen.error:
             raise ImageRejected(seen.error, cure="")
-        manifest = record.manifest
-        self._last = inference_of(seen, brain=str(record.ref), method=manifest.method, label_map=manifest.label_map)
-        return self._last
+        return self.saw(seen)
 
     def _ready(self) -> BrainRecord:
         """The version that it is.

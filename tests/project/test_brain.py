@@ -6,14 +6,16 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from diffgram_flows import Project, read_image
-from diffgram_flows.brains import BrainRecord
+from diffgram_flows import Project, predict_many, read_image
+from diffgram_flows.brains import BrainRecord, Tiling
 from diffgram_flows.brains.strokes import colour_of
+from diffgram_flows.brains.tensorflow.pixels import decode_squares
 from diffgram_flows.errors import (
     BrainError,
     BrainNotFound,
@@ -244,6 +246,57 @@ def test_polygons_and_tags_are_seen_drawn_and_sent_as_boxes_are(brain: Brain, sa
     assert {colour_of(70), colour_of(40)} <= shown
     pixels = [image.getpixel((70, 60)) for image in (drawn, read_image(sample.path))]
     assert pixels[0] not in (pixels[1], colour_of(40))
+
+
+def test_many_images_in_every_form_by_several_brains(
+    project: Project, learned: BrainRecord, promote: Promote, snapshot: Snapshot
+) -> None:
+    promote(learned, "page")
+    promote(learned, "graphs")
+    page, graphs = project.get_model("page"), project.get_model("graphs")
+    paths = [sample.path for sample in snapshot.split("train")]
+    wrong: Any = np.zeros((4, 4), np.float32)
+    images = [wrong, paths[0], read_image(paths[1]), b"a text", str(paths[2]), paths[3].read_bytes(), wrong]
+    seen = list(predict_many([page, graphs], images, batch_size=2))
+    assert [{one.brain for one in pair} for pair in seen] == [{"page@1", "graphs@1"}] * 7
+    assert [bool(pair[0].error and pair[1].error) for pair in seen] == [True, False, False, True, False, False, True]
+    good = [pair for pair in seen if not pair[0].error]
+    assert [pair[0] for pair in good] == [page.run(path) for path in paths[:4]]
+    assert [pair[1].instances for pair in good] == [pair[0].instances for pair in good]
+    assert "float32 array" in seen[0][0].error
+    assert "not an image" in seen[3][1].error
+    with pytest.raises(ConfigurationError, match="No brain"):
+        predict_many([], paths)
+
+
+def test_an_image_is_decoded_once_for_all_brains(
+    project: Project, learned: BrainRecord, promote: Promote, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(learned, "page")
+    promote(learned, "graphs")
+    brains = [project.get_model("page"), project.get_model("graphs")]
+    paths = [sample.path for sample in snapshot.split("train")]
+    decoded: list[bytes] = []
+
+    def counted(content: bytes, *more: Any) -> Any:
+        decoded.append(content)
+        return decode_squares(content, *more)
+
+    monkeypatch.setattr("diffgram_flows.brains.tensorflow.looking.decode_squares", counted)
+    assert len(list(predict_many(brains, paths))) == len(paths) == len(decoded)
+
+
+def test_small_things_in_a_large_image(brain: Brain, sample: Sample) -> None:
+    large = Image.new("RGB", (960, 960), (110, 110, 110))
+    large.paste(read_image(sample.path), (700, 800))
+    where = [(box.x_min + 700, box.y_min + 800) for box in sample.boxes]
+    for seen in (brain.run(large, tile="auto"), brain.run(large, tile=Tiling(side=96, overlap=0.5))):
+        corners = [one.points[0] for one in seen]
+        assert all(any(abs(x - a) < 12 and abs(y - b) < 12 for a, b in corners) for x, y in where)
+    ((together,),) = predict_many([brain], [large], tile="auto")
+    assert together == brain.run(large, tile="auto") != brain.run(large)
+    with pytest.raises(ConfigurationError, match="cannot be laid"):
+        brain.run(large, tile=2.0)
 
 
 def test_drawing_needs_the_image_that_was_looked_at(brain: Brain, sample: Sample) -> None:
