@@ -15,6 +15,7 @@ from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef
 
 app = App(name="brain", help="Look at trained brains, and decide which one is in use.")
+app.command("diffgram_flows.cli_service:serve", name="serve", help="Answer over HTTP what the champions see in images.")
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 _SHOWN = 20
 

@@ -18,8 +18,11 @@ FLOORS = [
     GROUND,
     {"diffgram", "storage", "ledger"},
     {"importing", "datasets", "brains", "feedback"},
-    {"tasks", "blocks", "reports", "project"},
-    {"cli", "cli_annotations", "cli_brain", "cli_importing", "cli_predicting", "cli_sandbox", "cli_snapshot", "demo"},
+    {"tasks", "blocks", "reports"},
+    {"project"},
+    {"service"},
+    {"cli", "cli_annotations", "cli_brain", "cli_importing", "cli_predicting", "cli_sandbox", "cli_service"}
+    | {"cli_snapshot", "demo"},
 ]
 APART = {"sandbox"}
 PREFECT_ROOMS = {"tasks", "blocks", "reports"}

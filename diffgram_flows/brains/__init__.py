@@ -21,6 +21,7 @@ from diffgram_flows.brains.evaluation import (
     pictures_of,
     sample_key,
 )
+from diffgram_flows.brains.freezing import class_numbers, freeze
 from diffgram_flows.brains.gate import Gate
 from diffgram_flows.brains.legacy import convert_legacy, load_legacy
 from diffgram_flows.brains.methods import METHODS, Method, Model, Trained, find_method
@@ -66,6 +67,7 @@ __all__ = [
     "WindowScore",
     "before_after",
     "best_threshold",
+    "class_numbers",
     "contact_sheet",
     "convert_legacy",
     "draw",
@@ -74,6 +76,7 @@ __all__ = [
     "evaluate_classification",
     "evaluate_segmentation",
     "find_method",
+    "freeze",
     "judge",
     "load_legacy",
     "loss_curve",

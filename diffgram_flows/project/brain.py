@@ -12,6 +12,7 @@ from diffgram_flows.brains.tiling import TileOption
 from diffgram_flows.errors import BrainError, ImageRejected
 from diffgram_flows.models import BrainRef, LabelMap, Picture, Prediction
 from diffgram_flows.project.context import Context
+from diffgram_flows.project.deployed_run import DeployedRun
 from diffgram_flows.project.fetching import fetch_file, fetch_image
 from diffgram_flows.project.inference import Inference, inference_of
 from diffgram_flows.project.pictures import ImageLike, decoded_image, name_of, picture_source
@@ -29,7 +30,12 @@ class Brain:
     """
 
     def __init__(
-        self, context: Context, name: str, *, record: BrainRecord | None = None, run: TrainingRun | None = None
+        self,
+        context: Context,
+        name: str,
+        *,
+        record: BrainRecord | None = None,
+        run: TrainingRun | DeployedRun | None = None,
     ) -> None:
         self.name = name
         self._context = context

@@ -20,6 +20,7 @@ from diffgram_flows.project.files import Files
 from diffgram_flows.project.inputs import Inputs
 from diffgram_flows.project.jobs import Jobs, Tasks
 from diffgram_flows.project.labels import Attributes, Labels, Schemas
+from diffgram_flows.project.online import SERVICE_URL, OnlineBrain, Service
 from diffgram_flows.project.pacing import WorkdirPacer
 from diffgram_flows.project.people import Connections, Guides, Members
 from diffgram_flows.project.training import Train
@@ -173,24 +174,26 @@ class Project:
         """Trainings: start, get."""
         return Train(self._context, *self._credential)
 
-    def get_model(self, name: str | None = None, version: int | None = None, *, local: bool = True) -> Brain:
-        """A trained brain of the work folder, to be shown images on this machine.
+    def get_model(
+        self, name: str | None = None, version: int | None = None, *, local: bool = True, service_url: str = ""
+    ) -> Brain:
+        """A trained brain, to be shown images on this machine or by a brain service.
 
         Args:
             name: Which one; ``None`` takes the only one there is.
             version: Which version; ``None`` takes the one in use, the champion.
-            local: Must be true: there is no service yet that predicts elsewhere.
+            local: Whether this machine looks, with a brain of the work folder; otherwise the service does.
+            service_url: Of ``diffgram-flows brain serve``; by default the environment's DIFFGRAM_BRAIN_SERVICE_URL.
 
         Raises:
             BrainNotFound: There is no such brain or version, or several and no name.
             NoChampion: No version of it was promoted yet.
-            ConfigurationError: ``local=False``.
+            ConfigurationError: ``local=False``, and no service is named.
+            ServerUnreachable: The service does not answer.
         """
         if not local:
-            raise ConfigurationError(
-                "There is no service yet that predicts on another machine.",
-                cure="Use project.get_model(name) without local=False: it predicts on this machine.",
-            )
+            asked = Service(service_url or os.environ.get(SERVICE_URL, ""), *self._credential)
+            return OnlineBrain(self._context, asked, name, version)
         registry = Registry(self._context.brains)
         chosen = name or _only_one(registry)
         record = _champion(registry, chosen) if version is None else registry.get(BrainRef(chosen, version))

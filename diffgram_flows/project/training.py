@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from diffgram_flows.brains import Registry, TrainingOptions, find_method
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.errors import BrainNotFound, ConfigurationError
+from diffgram_flows.parameters import TrainOptions
 from diffgram_flows.project.brain import Brain
 from diffgram_flows.project.context import Context, DirectoryLike, Ref, id_of
+from diffgram_flows.project.deployed_run import DeployedRun, file_of
 from diffgram_flows.project.training_run import TrainingRun
+from diffgram_flows.project.training_status import FOLDER
 from diffgram_flows.project.training_steps import Order
 
 
@@ -37,11 +41,13 @@ class Train:
         from_champion: bool = True,
         validation_share: float = 0.1,
         test_share: float = 0.2,
+        deployment: str = "",
         **options: Any,
     ) -> Brain:
         """Export what people finished, train, judge, and promote what is better; returns at once.
 
-        A process of its own does it. It ends with this one, which at its own end waits for it.
+        A process of its own does it. It ends with this one, which at its own end waits for it. With ``deployment`` a
+        worker of Prefect does it, on the newest snapshot that the deployment's target has.
 
         Args:
             name: The brain; training it again makes its next version.
@@ -52,6 +58,8 @@ class Train:
             from_champion: Whether it starts from the weights of the version in use, if there is one.
             validation_share: Which part of the images chooses the score threshold.
             test_share: Which part judges, and is never learned from.
+            deployment: A Prefect deployment of the flow "train brain", such as ``train brain/on-demand``. It says
+                itself what is learned from, so ``directory``, ``job`` and the shares are not taken with it.
             **options: Fields of :class:`~diffgram_flows.brains.TrainingOptions`: ``steps``, ``image_size``, ``seed``,
                 ``batch_size``, ``learning_rate``, ``augmentation``, ...
 
@@ -59,13 +67,17 @@ class Train:
             The brain, which tells how far it is.
 
         Raises:
-            ConfigurationError: A setting is unknown or wrong, or the dataset does not exist.
+            ConfigurationError: A setting is unknown or wrong, or the dataset or the deployment does not exist.
             Busy: It is being trained already.
+            ServerUnreachable: The Prefect server of the deployment does not answer.
         """
         find_method(method)
-        Registry(self._context.brains).versions(name)  # refuses a name that no folder can have
+        Registry(self._context.brains).numbers(name)  # refuses a name that no folder can have
         SnapshotOptions(val=validation_share, test=test_share)
         _check(options)
+        if deployment:
+            form = {"brain": name, "method": method, "from_champion": from_champion, **_form(options)}
+            return Brain(self._context, name, run=DeployedRun.start(self._context.workdir, name, deployment, form))
         client = self._context.client
         order = Order(
             url=client.url,
@@ -91,7 +103,7 @@ class Train:
         Raises:
             BrainNotFound: None was started on this work folder.
         """
-        run = TrainingRun.find(self._context.workdir, name)
+        run = _newest(self._context.workdir, name)
         if run is None:
             raise BrainNotFound(
                 f"No training of {name!r} was started on {self._context.workdir}.",
@@ -105,6 +117,32 @@ class Train:
             if len(attached) == 1:
                 return attached[0].directory_id
         return self._context.directory_id(directory)
+
+
+def _newest(workdir: Path, name: str) -> TrainingRun | DeployedRun | None:
+    """The newest training of a brain, whoever does it."""
+    here, elsewhere = TrainingRun.find(workdir, name), DeployedRun.find(workdir, name)
+    if here is None or elsewhere is None:
+        return here or elsewhere
+    written = (workdir / FOLDER / f"{name}.json", file_of(workdir, name))
+    began, ordered = (path.stat().st_mtime for path in written)
+    return here if began > ordered else elsewhere
+
+
+def _form(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a training as the flow's form has them.
+
+    Raises:
+        ConfigurationError: The form has no such field.
+    """
+    unknown = sorted(set(options) - set(TrainOptions.model_fields))
+    if unknown:
+        raise ConfigurationError(
+            f"A deployment takes no option {', '.join(map(repr, unknown))}.",
+            cure=f"It takes {', '.join(TrainOptions.model_fields)}.",
+        )
+    steps = {"warm_steps": options["steps"]} if "steps" in options else {}
+    return {**steps, **options}
 
 
 def _check(options: dict[str, Any]) -> None:
