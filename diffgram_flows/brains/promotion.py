@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from diffgram_flows.brains.evaluation import Interval, difference, pictures_of, sample_key
+from diffgram_flows.brains.evaluation import Interval, difference, draw_of, pictures_of
 from diffgram_flows.brains.gate import Gate, decide, remarks
 from diffgram_flows.brains.methods import find_method
 from diffgram_flows.brains.prediction import Brain, distinct
@@ -30,7 +30,7 @@ def judge(
     *,
     promote: bool = True,
     gate: Gate | None = None,
-    group_of: Callable[[Sample], Hashable] = sample_key,
+    group_of: Callable[[Sample], Hashable] = draw_of,
     now: float | None = None,
     reports: Path | None = None,
 ) -> Verdict:
@@ -45,7 +45,8 @@ def judge(
         samples: Images that neither of them was trained on: the test split of the newest snapshot.
         promote: Whether to promote, or only to compare; with a ledger, :func:`settle` promotes.
         gate: The conditions.
-        group_of: Images with the same group, such as the frames of a video, are one draw of the bootstrap.
+        group_of: Images with the same group, such as the frames of a video, are one draw of the bootstrap; by default
+            those that the snapshot holds together.
         now: End of the time windows, in seconds since 1970; the present moment by default.
         reports: A folder for ``<brain>-evaluation.html`` and its pictures; ``None`` writes none.
 

@@ -109,10 +109,10 @@ def _snapshot(order: Order, workdir: Path, client: DiffgramClient, ledger: Ledge
             options=SnapshotOptions(order.validation_share, order.test_share),
             progress=_telling(tell, "exporting", 50, 100),
         )
-    if not any(sample.boxes for sample in snapshot.split("test")):
+    if not any(sample.annotations for sample in snapshot.split("test")):
         raise NotEnoughData(
-            f"None of the {len(snapshot.samples)} finished images with a box is a test image, so nobody could say how "
-            f"good {order.name!r} is.",
+            f"None of the {len(snapshot.samples)} finished images is a test image with anything on it, so nobody "
+            f"could say how good {order.name!r} is.",
             cure="Finish more tasks in Diffgram, or raise test_share.",
         )
     return snapshot

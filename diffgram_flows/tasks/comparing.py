@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffgram_flows.brains import Brain, BrainRecord, Evaluation, Registry, find_method, pictures_of, sample_key
-from diffgram_flows.brains.evaluation import difference
+from diffgram_flows.brains import Brain, BrainRecord, Evaluation, Registry, find_method, pictures_of
+from diffgram_flows.brains.evaluation import difference, draw_of
 from diffgram_flows.datasets import ImageCache, load_snapshot
 from diffgram_flows.errors import LabelMapChanged, NotEnoughData
 from diffgram_flows.models import BrainRef, LabelMap, Sample
@@ -60,7 +60,7 @@ def compare_anew(registry: Registry, refs: Refs, snapshot: str, workdir: Path, s
     rows = _rows(refs, found, "test")
     notes = []
     if found[0].evidence is not None and found[1].evidence is not None:
-        groups = [sample_key(sample) for sample in samples]
+        groups = [draw_of(sample) for sample in samples]
         seen = difference(found[0].evidence, found[1].evidence, groups, confidence=_CONFIDENCE)
         notes.append(
             f"{refs[0]} is {seen.difference:+.4f} in {found[0].metric} against {refs[1]}; with {_CONFIDENCE:.0%} "

@@ -46,6 +46,20 @@ def test_an_equal_one_does_not_win(
     assert not judge(twin, registry, samples).promoted
 
 
+def test_images_of_a_group_are_one_draw(
+    adopt: Adopt, novice: BrainRecord, learned: BrainRecord, registry: Registry, samples: Sequence[Sample]
+) -> None:
+    judge(adopt(novice), registry, samples)
+    cameras = [replace(sample, group=("west", "east", "")[number % 3]) for number, sample in enumerate(samples)]
+    alone = sum(not sample.group for sample in cameras)
+    better = adopt(learned)
+    single, grouped = (judge(better, registry, some, promote=False).interval for some in (samples, cameras))
+    assert single is not None
+    assert grouped is not None
+    assert (single.draws, grouped.draws) == (len(samples), alone + 2)
+    assert grouped.difference == pytest.approx(single.difference)
+
+
 def test_comparing_without_promoting(
     adopt: Adopt, learned: BrainRecord, registry: Registry, samples: Sequence[Sample]
 ) -> None:

@@ -97,6 +97,7 @@ def test_groups_are_not_torn_apart(shelf: Shelf) -> None:
     snapshot, report = shelf.snapshot(SnapshotOptions(group_pattern="^(.*)/", val=0.2, test=0.4))
     films = {(Path(sample.uri).parent.name, sample.split) for sample in snapshot.samples}
     assert len(films) == 5
+    assert {(sample.group, sample.split) for sample in snapshot.samples} == films
     assert sum(split.images > 0 for split in report.splits.values()) > 1
 
 

@@ -4,7 +4,7 @@ All kinds share :class:`Evaluation`: a metric to compare by, a value a class, an
 which the uncertainty of a comparison is computed.
 """
 
-from diffgram_flows.brains.evaluation.base import ClassResult, Evaluation, Evidence, pictures_of, sample_key
+from diffgram_flows.brains.evaluation.base import ClassResult, Evaluation, Evidence, draw_of, pictures_of, sample_key
 from diffgram_flows.brains.evaluation.bootstrap import REPLICATES, Interval, difference
 from diffgram_flows.brains.evaluation.calibration import Bin, Calibration, calibrate
 from diffgram_flows.brains.evaluation.classification import (
@@ -32,6 +32,7 @@ __all__ = [
     "Inspection",
     "calibrate",
     "coco_scores",
+    "draw_of",
     "evaluate",
     "pictures_of",
     "sample_key",

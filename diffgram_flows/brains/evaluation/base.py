@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -122,6 +122,11 @@ class Evaluation(ABC):
 def sample_key(sample: Sample) -> str:
     """The key under which predictions of a sample are expected."""
     return str(sample.file_id)
+
+
+def draw_of(sample: Sample) -> Hashable:
+    """What the bootstrap draws a sample with: its group, or the sample alone."""
+    return sample.group or sample.file_id
 
 
 def pictures_of(samples: Iterable[Sample]) -> Iterator[Picture]:
