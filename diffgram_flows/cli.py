@@ -206,7 +206,7 @@ def predict(
     if out is not None:
         from diffgram_flows.cli_predicting import predict_bucket
 
-        return predict_bucket(where, target.workdir, predicting, brain, out)
+        return predict_bucket(where, target, predicting, brain, out)
     form = parameters.PredictParameters(target=target, bucket=where, predicting=predicting, brain=brain)
     chunks = run("predict_batch", form)
     show("Predicted", {"images": sum(c.images for c in chunks), "boxes": sum(c.boxes for c in chunks)})
@@ -341,6 +341,8 @@ def run(name: str, form: Any) -> Any:
 def show(title: str, facts: dict[str, Any]) -> None:
     """Print facts as a table of two columns."""
     table = Table(title=title, show_header=False, title_justify="left", min_width=40)
+    table.add_column()
+    table.add_column(overflow="fold")  # a path is there to be copied, not to be cut
     for name, value in facts.items():
         table.add_row(name, str(value))
     console.print(table)

@@ -5,27 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffgram_flows import parameters
-from diffgram_flows.brains import Brain, Registry, predict_objects
+from diffgram_flows.brains import Brain, predict_objects
 from diffgram_flows.cli import show, show_failures
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef
 from diffgram_flows.reports import shown_in_terminal, watched
-from diffgram_flows.tasks.workspace import open_bucket
+from diffgram_flows.tasks.workspace import open_bucket, open_places
 
 
 def predict_bucket(
-    bucket: parameters.Bucket | None, workdir: Path, predicting: parameters.PredictOptions, name: str, out: Path
+    bucket: parameters.Bucket | None,
+    target: parameters.Target,
+    predicting: parameters.PredictOptions,
+    name: str,
+    out: Path,
 ) -> int:
     """Let one brain look at a bucket or folder, and show what came of it; the exit code."""
     if bucket is None:
         raise ConfigurationError(
             "--out was given without a bucket.", cure="Name one: s3://bucket/prefix, file:///folder."
         )
-    registry = Registry(workdir.expanduser().resolve() / "brains")
+    registry, _ = open_places(target)
     record = registry.get(_version(name)) if "@" in name else registry.champion(name)
     if record is None:
         raise ConfigurationError(
-            f"The brain {name!r} has no champion in {workdir}.", cure="Name another brain, or a version of it: cars@3."
+            f"The brain {name!r} has no champion in {target.store_uri or target.workdir}.",
+            cure="Name another brain, or a version of it: cars@3.",
         )
     with open_bucket(bucket) as (store, prefix), shown_in_terminal(), watched("Predicting", "predicting") as progress:
         done = predict_objects(
