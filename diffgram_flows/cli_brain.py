@@ -16,6 +16,7 @@ from diffgram_flows.models import BrainRef
 
 app = App(name="brain", help="Look at trained brains, and decide which one is in use.")
 app.command("diffgram_flows.cli_service:serve", name="serve", help="Answer over HTTP what the champions see in images.")
+app.command("diffgram_flows.cli_converting:convert", name="convert", help="Bring in a brain of the earlier SDK.")
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 _SHOWN = 20
 

@@ -15,8 +15,10 @@ import tensorflow as tf
 from PIL import Image
 
 from diffgram_flows.brains import Brain, Registry, convert_legacy, load_legacy
+from diffgram_flows.cli import DONE, FAILED, MISUSED, main
 from diffgram_flows.errors import BrainTampered, ConfigurationError
-from diffgram_flows.models import Picture
+from diffgram_flows.models import BrainRef, Picture
+from diffgram_flows.storage import open_folder
 
 OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 LABELS = {"31": 1, "17": 2}
@@ -108,6 +110,31 @@ def test_converted_it_is_a_brain_like_any_other(folder: Path, registry: Registry
     before = list(load_legacy(folder).predict(pictures(files), score_threshold=0.0))
     assert list(Brain.load(record).predict(pictures(files), score_threshold=0.0)) == before
     assert registry.promote(record.ref)
+
+
+def test_converted_from_a_terminal(
+    folder: Path, graph: bytes, tmp_path: Path, files: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--workdir", str(tmp_path / "work"), "--store-uri", f"file://{tmp_path / 'store'}"]
+    asked = ["brain", "convert", str(folder), "--name", "cars", *store]
+    assert main([*asked, "--labels", "31=bright", "17=very dark", "--score-threshold", "0.3"]) == DONE
+    assert "cars@1" in capsys.readouterr().out
+    record = Registry(open_folder(f"file://{tmp_path / 'store'}").child("brains"), tmp_path / "here").get(
+        BrainRef("cars", 1)
+    )
+    assert record.manifest.label_map.labels == ((31, "bright"), (17, "very dark"))
+    assert record.manifest.score_threshold == 0.3
+    before = list(load_legacy(folder).predict(pictures(files), score_threshold=0.3))
+    assert list(Brain.load(record).predict(pictures(files))) == before
+    assert main([*asked, "--sha256", hashlib.sha256(graph).hexdigest()]) == DONE
+    assert main([*asked, "--sha256", "0" * 64]) == FAILED
+    assert main([*asked, "--labels", "bright"]) == MISUSED
+    assert main([*asked, "--score-threshold", "3"]) == MISUSED
+    said = " ".join(capsys.readouterr().err.split())
+    assert "has the SHA-256" in said
+    assert "like 12=car" in said
+    assert main(["brain", "list", *store]) == DONE
+    assert "cars@2" in capsys.readouterr().out
 
 
 def test_it_cannot_be_trained(tmp_path: Path) -> None:
