@@ -144,6 +144,66 @@ def test_a_large_import_is_planned_shared_and_traced(site: Any, postgres: Postgr
     assert len(site.file_names()) == 12
 
 
+def test_training_data_and_brains_from_a_terminal(site: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (
+        "diffgram-flows export s3://my-bucket/images --dataset cars",
+        "diffgram-flows snapshot list",
+        "diffgram-flows snapshot show latest",
+        "diffgram-flows snapshot diff 5d41402a latest",
+        "diffgram-flows export --format coco --out coco --dataset cars",
+        "diffgram-flows import-annotations old/instances.json --format coco --as ground-truth --dataset cars --dry-run",
+        "diffgram-flows train --dataset cars --brain cars --method object_detection",
+        "diffgram-flows brain list",
+        "diffgram-flows brain compare cars@1 cars@2",
+        "diffgram-flows brain lineage cars@2 --dataset cars",
+        "diffgram-flows brain rollback cars --dataset cars",
+        "diffgram-flows predict s3://my-bucket/new --out results --brain cars",
+    ):
+        assert command in COMMANDS
+    bucket, here = f"file://{site.bucket}", ["--workdir", str(site.target.workdir)]
+    place = [*here, "--dataset", site.dataset, "--packets-per-second", "0"]
+    monkeypatch.chdir(site.folder)
+
+    def said(*words: str, code: int = DONE) -> str:
+        capsys.readouterr()
+        assert main(words) == code, capsys.readouterr().err
+        return " ".join(re.sub("[│┃|]", " ", capsys.readouterr().out).split())
+
+    said("import", bucket, *place, "--job-name", f"label {site.dataset}")
+    site.annotate(limit=8)
+    assert "images 8 boxes" in said("export", bucket, *place)
+    first = json.loads(said("snapshot", "list", *here, "--json"))[0]["snapshot_id"]
+    quick = [
+        "--brain",
+        "cars",
+        "--method",
+        "object_detection",
+        "--image-size",
+        "64",
+        "--steps",
+        "4",
+        "--warm-steps",
+        "4",
+    ]
+    assert "It is the first one" in said("train", *place, *quick)
+    site.annotate()
+    said("export", bucket, *place)
+    assert first[:8] in said("snapshot", "show", first[:8], *here)
+    assert "images 4 0 0" in said("snapshot", "diff", first[:8], "latest", *here)
+    said("train", *place, *quick)
+    assert "cars@1" in said("brain", "list", *here)
+    assert "cars@2" in said("brain", "compare", "cars@1", "cars@2", *here)
+    assert "snapshot" in said("brain", "lineage", "cars@2", *place)
+    said("brain", "promote", "cars@2", *place)
+    assert "cars@1" in said("brain", "rollback", "cars", *place)
+    said("export", "--format", "coco", "--out", "coco", *place)
+    truth = next((site.folder / "coco").rglob("instances_train.json"))
+    known = ["import-annotations", str(truth), "--format", "coco", "--as", "ground-truth", *place, "--dry-run"]
+    assert "matched" in said(*known)
+    said("predict", bucket, "--out", "results", "--brain", "cars", *here)
+    assert list((site.folder / "results").rglob("*.jsonl"))
+
+
 @pytest.mark.parametrize(
     "command",
     [
