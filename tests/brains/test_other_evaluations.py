@@ -82,6 +82,33 @@ def test_several_tags_an_image_as_scikit_learn_counts_them() -> None:
     assert again == pytest.approx([found.f1, f1_score(truth[repeated], (scores >= 0.5)[repeated], average="macro")])
 
 
+def painted(label: int, colour: str = "", score: float | None = None) -> Annotation:
+    return Annotation("tag", label, (), ((3, colour),) if colour else (), score)
+
+
+def test_choices_in_attributes_are_classes_where_somebody_has_chosen() -> None:
+    truth = [painted(5, "red"), painted(5, "red"), painted(5, "blue"), painted(5), painted(9)]
+    answers = [painted(5, "red"), painted(5, "blue"), painted(5, "blue"), painted(5, "blue"), painted(5, "red")]
+    samples = [sample(row, one) for row, one in enumerate(truth)]
+    given = [said(row, one._replace(score=0.9)) for row, one in enumerate(answers)]
+    found = evaluate_classification(samples, given, LABELS)
+    red, blue = found.per_class["cat / 3: red"], found.per_class["cat / 3: blue"]
+    assert (red.precision, red.recall, red.tags) == (1.0, 0.5, 2)
+    assert (blue.precision, blue.recall, blue.tags) == (0.5, 1.0, 1)  # nobody has said what colour the fourth one is
+    cat = 2 * 4 / (4 + 5)
+    assert found.f1 == pytest.approx((cat + 0 + 2 / 3 + 2 / 3) / 4)
+    assert (found.accuracy, found.tags) == (3 / 5, 5)
+    again = evidence(found).replicates(np.array([[1.0] * 5, [1, 0, 0, 0, 0]]))
+    assert again == pytest.approx([found.f1, 1.0])
+    assert evidence(found).replicates(np.ones((1, 5)), [1]) == pytest.approx([0.0])
+    assert evidence(found).replicates(np.ones((1, 5)), [0]) == pytest.approx([(cat + 4 / 3) / 3])
+    seen = evidence(found).inspect(given)
+    assert seen.mistakes == (0.0, 1.0, 0.0, 0.0, 1.0)
+    assert seen.confusion.worst(3) == [("dog", "cat", 1), ("cat / 3: red", "cat / 3: blue", 1)]
+    nothing = evidence(found).inspect([])
+    assert nothing.mistakes == (2.0, 2.0, 2.0, 1.0, 1.0)
+
+
 def test_areas_pixel_by_pixel() -> None:
     samples = [sample(1, area(5, 0, 10)), sample(2, area(9, 0, 4)), sample(3)]
     answers = [said(1, area(5, 5, 15, 0.9)), said(2, area(9, 0, 4, 0.8), area(6, 0, 20, 0.1))]

@@ -1,28 +1,28 @@
-"""How good tags are: of one class an image, or of any number."""
+"""How good tags are: of one class an image, or of any number; and what is chosen in their attributes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffgram_flows.brains.evaluation.base import Evaluation, Floats, sample_key
 from diffgram_flows.brains.evaluation.calibration import Calibration, calibrate
+from diffgram_flows.brains.evaluation.choices import Bools, Choices, paired
 from diffgram_flows.brains.evaluation.confusion import NOTHING, Confusion, Inspection
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import Annotation, LabelMap, Prediction, Sample
 
-Bools = NDArray[np.bool_]
 _THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TagScore:
-    """How good the tags of one class are.
+    """How good the tags of one class are, or one choice in an attribute of a tag.
+
+    Of a choice only those images count in which somebody has chosen something in the same attribute.
 
     Attributes:
         precision: Share of the images that got the tag and have it; 0 where none got it.
@@ -50,8 +50,8 @@ class ClassificationEvaluation(Evaluation):
     """How good tags are on some images.
 
     Attributes:
-        f1: Mean of the classes' F1, of those classes that were there to find.
-        accuracy: Share of the images whose tags are all right, and no others.
+        f1: Mean of the classes' F1, of those tags and choices that were there to find.
+        accuracy: Share of the images whose tags and choices are all right, and no others.
         single: Whether every image has one tag at most; then an answer is the best tag, else all tags that reach the
             threshold.
         tags: Tags to find.
@@ -89,7 +89,7 @@ def evaluate_classification(
     """Judge tags by what people said.
 
     Args:
-        samples: The truth: their annotations of type ``tag``. Without a prediction, no tag was given.
+        samples: The truth: their annotations of type ``tag`` with attributes. Without a prediction, no tag was given.
         predictions: Tags with scores in ``annotations``, with the samples' keys; what is not a tag, or of a label that
             is not in the map, is ignored.
         label_map: The classes; the labels of all tags must be in it.
@@ -100,19 +100,19 @@ def evaluate_classification(
         LabelMapChanged: A sample has a tag that is not in the map.
     """
     truth = _truth(samples, label_map)
-    scores = _scores(samples, predictions, label_map)
+    kept = list(predictions)
+    scores = _scores(samples, kept, label_map)
     one = single if single is not None else bool((truth.sum(axis=1) <= 1).all())
-    evidence = TagEvidence(samples, label_map, truth, scores, single=one, threshold=threshold)
-    answer, found = evidence.answer, {}
-    for index, name in enumerate(label_map.names):
-        wanted, given = truth[:, index], answer[:, index]
+    evidence = TagEvidence(samples, label_map, truth, scores, kept, single=one, threshold=threshold)
+    found = {}
+    for name, wanted, given in zip(evidence.names, evidence.truth.T, evidence.answer.T, strict=True):
         if wanted.any():
             right, tags = int((wanted & given).sum()), int(wanted.sum())
             f1 = 2 * right / (tags + int(given.sum()))
             found[name] = TagScore(right / max(1, int(given.sum())), right / tags, f1, tags)
     return ClassificationEvaluation(
         f1=float(np.mean([score.f1 for score in found.values()])) if found else 0.0,
-        accuracy=float((truth == answer).all(axis=1).mean()) if len(samples) else 0.0,
+        accuracy=float((evidence.truth == evidence.answer).all(axis=1).mean()) if len(samples) else 0.0,
         per_class=found,
         single=one,
         tags=int(truth.sum()),
@@ -122,7 +122,13 @@ def evaluate_classification(
 
 
 class TagEvidence:
-    """The tags of every image and their scores."""
+    """The tags of every image and their scores, and what was chosen in them.
+
+    Attributes:
+        names: Of all classes: C labels, then K choices.
+        truth: ``[N, C + K]``.
+        answer: ``[N, C + K]``: what every image got, where it can be right or wrong.
+    """
 
     def __init__(
         self,
@@ -130,23 +136,25 @@ class TagEvidence:
         label_map: LabelMap,
         truth: Bools,
         scores: Floats,
+        predictions: Iterable[Prediction],
         *,
         single: bool,
         threshold: float,
     ) -> None:
         self._samples, self._label_map = samples, label_map
-        self._truth, self._scores = truth, scores
+        self._tags, self._scores = truth, scores
         self._single, self._threshold = single, threshold
-
-    @cached_property
-    def answer(self) -> Bools:
-        """``[N, C]``: the tags that every image got."""
-        return self._answer(self._scores)
+        self._choices = Choices.of(samples, label_map)
+        self.names = (*label_map.names, *self._choices.names)
+        self.truth: Bools = np.hstack([truth, self._choices.truth])
+        self.answer = self._answers(scores, predictions)
 
     def replicates(self, weights: Floats, classes: Sequence[int] | None = None) -> Floats:
-        truth, answer = self._truth, self.answer
+        truth, answer = self.truth, self.answer
         if classes is not None:
-            truth, answer = truth[:, list(classes)], answer[:, list(classes)]
+            labels = np.concatenate([np.arange(len(self._label_map.labels)), self._choices.labels])
+            counting = np.isin(labels, list(classes))
+            truth, answer = truth[:, counting], answer[:, counting]
         right = weights @ (truth & answer).astype(np.float64)
         wanted, given = weights @ truth.astype(np.float64), weights @ answer.astype(np.float64)
         there = wanted > 0
@@ -158,31 +166,34 @@ class TagEvidence:
     def calibration(self) -> Calibration:
         """The best tag's score against being right; of several tags, every tag's."""
         if not self._single:
-            return calibrate(self._scores.ravel(), self._truth.ravel())
+            return calibrate(self._scores.ravel(), self._tags.ravel())
         rows = np.flatnonzero(self._scores.max(axis=1, initial=0.0) > 0)
         best = self._scores[rows].argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
-        return calibrate(self._scores[rows, best], self._truth[rows, best])
+        return calibrate(self._scores[rows, best], self._tags[rows, best])
 
     def inspect(self, shown: Iterable[Prediction]) -> Inspection:
-        """Tags that are missing against tags that are too many, and mistakes: how many tags of an image are wrong.
+        """What is missing against what is too much, and mistakes: how many tags and choices of an image are wrong.
 
         An image that lacks one tag and has another one instead counts as confused; what is left over is missed, or
-        seen where nothing is.
+        seen where nothing is. The same goes for the choices of an attribute.
         """
-        answer = self._answer(_scores(self._samples, shown, self._label_map))
-        classes = len(self._label_map.labels)
-        counts = np.zeros((classes + 1, classes + 1), np.int64)
+        kept = list(shown)
+        answer = self._answers(_scores(self._samples, kept, self._label_map), kept)
+        labels, nothing = len(self._label_map.labels), len(self.names)
+        counts = np.zeros((nothing + 1, nothing + 1), np.int64)
         mistakes = []
-        for wanted, given in zip(self._truth, answer, strict=True):
-            for index in np.flatnonzero(wanted & given):
-                counts[index, index] += 1
-            missed, wrong = np.flatnonzero(wanted & ~given).tolist(), np.flatnonzero(given & ~wanted).tolist()
-            pairs = max(len(missed), len(wrong))
-            missed += [classes] * (pairs - len(missed))
-            wrong += [classes] * (pairs - len(wrong))
-            np.add.at(counts, (np.array(missed, np.int64), np.array(wrong, np.int64)), 1)
-            mistakes.append(float(pairs))
-        return Inspection(Confusion.of((*self._label_map.names, NOTHING), counts), tuple(mistakes))
+        for row, (wanted, given) in enumerate(zip(self._tags, answer[:, :labels], strict=True)):
+            pairs = list(paired(wanted, given, nothing))
+            pairs += [(labels + one, labels + other) for one, other in self._choices.pairs(row, answer[row, labels:])]
+            for one, other in pairs:
+                counts[one, other] += 1
+            mistakes.append(float(sum(one != other for one, other in pairs)))
+        return Inspection(Confusion.of((*self.names, NOTHING), counts), tuple(mistakes))
+
+    def _answers(self, scores: Floats, predictions: Iterable[Prediction]) -> Bools:
+        tags = self._answer(scores)
+        both: Bools = np.hstack([tags, self._choices.answered(self._samples, predictions, tags)])
+        return both
 
     def _answer(self, scores: Floats) -> Bools:
         if not self._single:
