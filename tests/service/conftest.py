@@ -1,4 +1,4 @@
-"""A brain that knows a little, a service that serves it, and a sandbox as Diffgram."""
+"""A brain that has learned a little, a service that serves it, and a sandbox as Diffgram."""
 
 from __future__ import annotations
 
@@ -10,23 +10,34 @@ from typing import Any
 
 import pytest
 import requests
-from brains.conftest import learned, learning, make_samples, make_snapshot, snapshot, tiny
+from brains.conftest import make_samples, make_snapshot, snapshot
 from PIL import Image
 from project.conftest import adopt
 from servers.brain_service import serving
 
-from diffgram_flows.brains import BrainRecord, Registry
+from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, train_brain
 from diffgram_flows.models import Snapshot
 from diffgram_flows.sandbox import SandboxProcess
 from diffgram_flows.service import ServiceSettings
 
-__all__ = ["learned", "learning", "make_samples", "make_snapshot", "snapshot", "tiny"]
+__all__ = ["make_samples", "make_snapshot", "snapshot"]
 
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     with SandboxProcess(tmp_path_factory.mktemp("sandbox"), rate_limits=False, task_delay=0.05) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def learned(snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> BrainRecord:
+    """A brain that sees something, good or not; its folder must not be changed."""
+    options = TrainingOptions(
+        image_size=64, width=8, head=16, batch_size=8, steps=40, learning_rate=6e-3, augmentation=0, averaging=0.5
+    )
+    registry = Registry(tmp_path_factory.mktemp("learned"))
+    record = train_brain(snapshot, name="detector", registry=registry, options=options)
+    return replace(record, manifest=replace(record.manifest, score_threshold=0.1))
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +96,7 @@ def client(service: str, sandbox: SandboxProcess) -> Client:
 
 @pytest.fixture(scope="session")
 def picture(snapshot: Snapshot) -> bytes:
-    """An image that the brain knows by heart."""
+    """An image that the brain has learned from."""
     return snapshot.samples[0].path.read_bytes()
 
 

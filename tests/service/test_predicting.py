@@ -47,8 +47,8 @@ def test_what_the_service_sees_is_what_the_brain_sees(client: Client, learned: B
     assert told(image) == pytest.approx(as_told(local(learned, picture)), rel=1e-4)
     assert {one["label"] for one in image["instances"]} <= {"red", "blue"}
     assert image["instances"]
-    least = client.predict(picture, brain="detector@1", params={"score_threshold": 0.05}).json()["images"][0]
-    assert len(least["instances"]) == len(local(learned, picture, 0.05).boxes)
+    least = client.predict(picture, brain="detector@1", params={"score_threshold": 0.01}).json()["images"][0]
+    assert len(least["instances"]) == len(local(learned, picture, 0.01).boxes)
     assert len(least["instances"]) > len(image["instances"])
 
 

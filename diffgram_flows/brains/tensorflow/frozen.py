@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -13,7 +14,8 @@ from diffgram_flows.brains.tensorflow.pixels import decode_upright
 from diffgram_flows.brains.tensorflow.saving import PROGRAM_FOLDER
 
 _UPRIGHT = 1  # what EXIF says is not known inside a graph, as in the earlier SDK
-_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")  # in order of the alphabet
+# What is added to each: the object detection of TensorFlow numbers classes from 1.
+_OUTPUTS = {"detection_boxes": 0, "detection_classes": 1, "detection_scores": 0, "num_detections": 0}
 
 
 def freeze(record: BrainRecord, path: Path) -> None:
@@ -31,23 +33,20 @@ def freeze(record: BrainRecord, path: Path) -> None:
     folder = record.folder / PROGRAM_FOLDER
     scan_program(folder / "saved_model.pb")
     module = tf.saved_model.load(str(folder))
-    constant = convert_variables_to_constants_v2(module.signatures["serving_default"])
-    network = constant.graph.as_graph_def()
+    network = module.signatures["serving_default"]
     size = record.manifest.options.image_size
-    with tf.Graph().as_default() as graph:
-        encoded = tf.compat.v1.placeholder(tf.string, [None], name="encoded_image_string_tensor")
-        images = tf.map_fn(
-            lambda content: decode_upright(content, tf.constant(_UPRIGHT), size), encoded, fn_output_signature=tf.uint8
-        )
-        found = tf.import_graph_def(
-            network,
-            input_map={constant.inputs[0].name: tf.ensure_shape(images, [None, size, size, 3])},
-            return_elements=[output.name for output in constant.outputs],
-            name="network",
-        )
-        for name, values in zip(_OUTPUTS, found, strict=True):
-            first = 1 if name == "detection_classes" else 0
-            tf.identity(tf.cast(values, tf.float32) + first, name=name)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(graph.as_graph_def().SerializeToString())
+
+    def decode(content: Any) -> Any:
+        return decode_upright(content, tf.constant(_UPRIGHT), size)
+
+    def program(encoded: Any) -> list[Any]:
+        images = tf.map_fn(decode, encoded, fn_output_signature=tf.uint8)
+        found = network(images=tf.ensure_shape(images, [None, size, size, 3]))
+        return [tf.identity(tf.cast(found[name], tf.float32) + first, name=name) for name, first in _OUTPUTS.items()]
+
+    signature = tf.TensorSpec([None], tf.string, name="encoded_image_string_tensor")
+    function = tf.function(program, input_signature=[signature], jit_compile=False).get_concrete_function()
+    graph = convert_variables_to_constants_v2(function).graph.as_graph_def()
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(graph.SerializeToString())
     part.replace(path)
