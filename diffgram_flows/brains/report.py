@@ -13,7 +13,13 @@ from typing import Any
 from PIL import Image
 
 from diffgram_flows.brains.drawing import compared, contact_sheet
-from diffgram_flows.brains.evaluation import Calibration, Confusion, DetectionEvaluation, Inspection
+from diffgram_flows.brains.evaluation import (
+    Calibration,
+    Confusion,
+    DetectionEvaluation,
+    Inspection,
+    SegmentationEvaluation,
+)
 from diffgram_flows.brains.plots import calibration_curve, confusion_matrix, precision_recall
 from diffgram_flows.brains.verdict import Judged, Plate, Report, Verdict
 from diffgram_flows.disk import write_file
@@ -76,7 +82,8 @@ def _calibrations(judged: Sequence[Judged]) -> dict[str, Calibration]:
 
 def _threshold_note(judged: Judged) -> str:
     threshold = judged.record.manifest.score_threshold
-    return f"What is taken for what, of all that reaches the score threshold of {threshold:.2f}."
+    unit = ", in pixels" if isinstance(judged.evaluation, SegmentationEvaluation) else ""
+    return f"What is taken for what{unit}, of all that reaches the score threshold of {threshold:.2f}."
 
 
 def _worst(mine: Judged, samples: Sequence[Sample], inspection: Inspection, folder: Path) -> list[Plate]:
