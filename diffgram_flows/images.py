@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from diffgram_flows.errors import ImageRejected
@@ -17,6 +18,8 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
 _ORIENTATION_TAG = 0x0112
+_BYTE = 255
+_BITS_24 = b"\x18\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,35 @@ def image_facts(source: Path | bytes, *, name: str, max_pixels: int = MAX_PIXELS
         _decode(image, name)
         width, height = upright_size(image.width, image.height, turn)
         return ImageFacts(suffix, width, height, perceptual_hash(image, turn))
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Red, green and blue; of 16 bits a channel the upper 8, which Pillow itself would cut at 255; without alpha."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if image.mode.startswith("I;16") or values.max() > _BYTE:
+            return Image.fromarray((values >> 8).clip(0, _BYTE).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def as_bmp(source: Path | bytes | Image.Image, *, name: str) -> bytes:
+    """The same pixels as a BMP of 24 bits, which every decoder reads alike; the first frame of what moves.
+
+    An EXIF orientation is neither kept nor applied.
+
+    Raises:
+        ImageRejected: As :func:`check_pixels`.
+    """
+    image = source if isinstance(source, Image.Image) else _open(source, name, MAX_PIXELS)
+    _decode(image, name)
+    content = io.BytesIO()
+    as_rgb(image).save(content, "BMP")
+    return content.getvalue()
+
+
+def is_odd_bmp(content: bytes) -> bool:
+    """Whether it is a BMP with a palette, a mask or an alpha channel: TensorFlow shows such in wrong colours."""
+    return content[:2] == b"BM" and content[28:30] != _BITS_24
 
 
 def _decode(image: Image.Image, name: str) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from diffgram_flows.brains.strokes import Colour, colour_of, font_for, paint
 from diffgram_flows.errors import ImageRejected
-from diffgram_flows.images import image_size
+from diffgram_flows.images import as_rgb, image_size
 from diffgram_flows.models import Annotation, Box, LabelMap, Seen
 
 _BACKGROUND: Colour = (24, 26, 30)
@@ -180,7 +180,7 @@ def _upright(path: Path) -> Image.Image:
     image_size(path, name=path.name)  # refuses what is too large to decode
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return as_rgb(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageRejected(
             f"The image {path.name} is damaged ({error}).", cure="Restore or remove the file."

@@ -140,8 +140,8 @@ class Brain:
         """What it sees in an image.
 
         Args:
-            image: A path, the bytes of an image file, a Pillow image as :func:`read_image` gives it (its pixels are
-                taken as they are, an EXIF orientation is not applied), or a uint8 array [height, width, 3] of red,
+            image: A path, a URL, the bytes of an image file, a Pillow image as :func:`read_image` gives it (its pixels
+                are taken as they are, an EXIF orientation is not applied), or a uint8 array [height, width, 3] of red,
                 green and blue.
             score_threshold: Things that it is less sure of are left out; ``None`` takes the threshold that saves
                 people most edits.

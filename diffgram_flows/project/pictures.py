@@ -1,4 +1,4 @@
-"""Images as scripts and notebooks have them: a path, bytes, a decoded image or an array."""
+"""Images as scripts and notebooks have them: a path, a URL, bytes, a decoded image or an array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from diffgram_flows.errors import ImageRejected
-from diffgram_flows.images import MAX_PIXELS, image_size
+from diffgram_flows.images import MAX_PIXELS, as_bmp, as_rgb, image_size
+from diffgram_flows.project.fetching import fetch_image
 
 ImageLike: TypeAlias = Path | str | bytes | Image.Image | NDArray[np.uint8]
 
@@ -20,7 +21,7 @@ def read_image(source: Path | str | bytes) -> Image.Image:
     """Decode an image once, so that any number of brains can look at it and draw on it.
 
     Args:
-        source: The file, or the bytes of one.
+        source: The file, a URL of one, or the bytes of one.
 
     Returns:
         The upright RGB image.
@@ -29,17 +30,19 @@ def read_image(source: Path | str | bytes) -> Image.Image:
         ImageRejected: It cannot be read, is no image, is damaged or too large.
     """
     name = name_of(source)
-    place = source if isinstance(source, bytes) else _path(source)
+    place = source if isinstance(source, bytes) else _place(source)
     image_size(place, name=name)  # refuses what is too large to decode
     try:
         with Image.open(io.BytesIO(place) if isinstance(place, bytes) else place) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return as_rgb(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageRejected(f"The image {name} is damaged ({error}).", cure="Restore or remove the file.") from error
 
 
 def name_of(image: ImageLike) -> str:
-    """What errors call an image."""
+    """What errors call an image; what is signed in a URL is left out."""
+    if _is_url(image):
+        return "from the URL"
     if isinstance(image, (str, Path)):
         return Path(image).name or "without a name"
     return "in memory"
@@ -56,16 +59,14 @@ def picture_source(image: ImageLike) -> Path | bytes:
     if isinstance(image, bytes):
         return image
     if isinstance(image, (str, Path)):
-        return _path(image)
+        return _place(image)
     decoded = image if isinstance(image, Image.Image) else _from_array(image)
     if not 0 < decoded.width * decoded.height <= MAX_PIXELS:
         raise ImageRejected(
             f"The image in memory has {decoded.width} x {decoded.height} pixels, the limit is {MAX_PIXELS:,}.",
             cure="Scale it down.",
         )
-    content = io.BytesIO()
-    decoded.convert("RGB").save(content, "BMP")
-    return content.getvalue()
+    return as_bmp(decoded, name="in memory")
 
 
 def decoded_image(image: ImageLike) -> Image.Image:
@@ -79,12 +80,13 @@ def decoded_image(image: ImageLike) -> Image.Image:
     return read_image(image) if isinstance(image, (str, Path, bytes)) else _from_array(image)
 
 
-def _path(source: Path | str) -> Path:
-    if isinstance(source, str) and source.partition("://")[0].lower() in {"http", "https"}:
-        raise ImageRejected(
-            "A URL was given where an image on this machine belongs.", cure="Use brain.predict_from_url for a URL."
-        )
-    return Path(source).expanduser()
+def _is_url(image: ImageLike) -> bool:
+    return isinstance(image, str) and image.partition("://")[0].lower() in {"http", "https"}
+
+
+def _place(source: Path | str) -> Path | bytes:
+    """The file, or what a URL gives."""
+    return fetch_image(str(source)) if _is_url(source) else Path(source).expanduser()
 
 
 def _from_array(array: NDArray[np.uint8]) -> Image.Image:

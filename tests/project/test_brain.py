@@ -138,7 +138,6 @@ def test_an_image_on_its_side_is_read_upright(sample: Sample, tmp_path: Path) ->
         pytest.param(3, "a int.*Give a path", id="number"),
         pytest.param(b"hello", "in memory is not an image", id="text"),
         pytest.param("/nowhere/cat.jpg", r"cat\.jpg cannot be read", id="missing"),
-        pytest.param("https://example.com/cat.jpg?s=1", r"A URL.*predict_from_url", id="url"),
     ],
 )
 def test_what_is_no_image_is_refused(brain: Brain, image: bytes, said: str) -> None:
@@ -157,6 +156,20 @@ def test_an_image_behind_a_url(brain: Brain, sample: Sample, site: str) -> None:
     assert brain.predict_from_url(f"{site}/image.png") == brain.run(sample.path)
     assert brain.predict_from_url(f"{site}/moved?signature=secret") == brain.run(sample.path)
     assert {credential for _, credential in asked} == {""}
+
+
+def test_a_url_is_an_image_like_any_other(brain: Brain, sample: Sample, site: str) -> None:
+    url = f"{site}/image.png?signature=secret"
+    assert brain.run(url) == brain.run(sample.path)
+    assert brain.visual(url).tobytes() == brain.visual(sample.path).tobytes()
+    assert read_image(url).tobytes() == read_image(sample.path).tobytes()
+    ((found,), (lost,)) = predict_many([brain], [url, f"{site}/none?signature=secret"])
+    assert found == brain.run(sample.path)
+    assert "answers 404" in lost.error
+    assert "secret" not in lost.error
+    with pytest.raises(ImageRejected, match="from the URL is not an image") as caught:
+        read_image(f"{site}/page?signature=secret")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +345,7 @@ def test_which_brain_is_meant(project: Project, learned: BrainRecord, promote: P
         project.get_model("pag")
     with pytest.raises(BrainNotFound, match="no brain page@7"):
         project.get_model("page", version=7)
-    with pytest.raises(ConfigurationError, match="no service yet"):
+    with pytest.raises(ConfigurationError, match="Nothing says where the brain service is"):
         project.get_model("page", local=False)
 
 

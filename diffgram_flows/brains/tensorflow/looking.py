@@ -16,10 +16,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from diffgram_flows.brains.methods.protocol import Answer, Model
-from diffgram_flows.brains.tensorflow.pixels import decode_squares, decode_whole, stretch, undecodable
+from diffgram_flows.brains.tensorflow.pixels import decode_squares, decode_whole, stretch
 from diffgram_flows.brains.tiling import Tile, Tiling, merged, tiles_of
 from diffgram_flows.errors import ImageRejected
-from diffgram_flows.images import header, upright_size
+from diffgram_flows.images import as_bmp, header, is_odd_bmp, upright_size
 from diffgram_flows.models import Picture, Prediction
 
 Squares = dict[int | None, NDArray[np.uint8]]
@@ -203,20 +203,24 @@ def _complete(seen: _Seen, looks: Sequence[_Look]) -> _Seen:
 
 
 def _decoded(seen: _Seen, looks: Sequence[_Look], whole: bool) -> _Seen:
-    picture = seen.picture
+    key, turn = seen.picture.key, seen.turn
     sizes = sorted({look.size for look in looks if look.size is not None})
-    squares: Squares = {}
     try:
-        content = _content(picture)
-        if whole:
-            squares[None] = decode_whole(content, seen.turn)
-        if sizes:
-            squares |= zip(sizes, decode_squares(content, seen.turn, sizes), strict=True)
+        content = _content(seen.picture)
+        if is_odd_bmp(content):
+            content = as_bmp(content, name=key)
+        try:
+            squares = _squares(content, turn, sizes, whole)
+        except tf.errors.OpError:  # damaged, or something that Pillow alone can read: WebP with alpha or frames
+            squares = _squares(as_bmp(content, name=key), turn, sizes, whole)
     except ImageRejected as error:
         return seen._replace(error=str(error))
-    except tf.errors.OpError:
-        return seen._replace(error=undecodable(picture.source, picture.key))
     return seen._replace(squares=squares)
+
+
+def _squares(content: bytes, turn: int, sizes: Sequence[int], whole: bool) -> Squares:
+    squares: Squares = {None: decode_whole(content, turn)} if whole else {}
+    return squares | dict(zip(sizes, decode_squares(content, turn, sizes), strict=True)) if sizes else squares
 
 
 def _content(picture: Picture) -> bytes:
