@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from diffgram_flows.brains import Registry, TrainingOptions, train_brain
-from diffgram_flows.brains.options import BACKBONES
+from diffgram_flows.brains import Brain, Registry, TrainingOptions, pictures_of, train_brain
+from diffgram_flows.brains.options import BACKBONES, OWN_BACKBONE
 from diffgram_flows.brains.tensorflow.loading import load_network
 from diffgram_flows.brains.tensorflow.network import build_network
 from diffgram_flows.brains.tensorflow.quiet import without_numpy_copy_warning
@@ -23,9 +23,14 @@ NAME = "MobileNetV3Small"
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(NAME, tmp_path_factory.mktemp("weights"))
+
+
+def saved(name: str, folder: Path) -> Path:
+    """A file with random weights of a backbone."""
     keras.utils.set_random_seed(5)
-    network = getattr(keras.applications, NAME)(include_top=False, weights=None, input_shape=(96, 96, 3))
-    path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
+    network = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(96, 96, 3))
+    path = folder / "backbone.weights.h5"
     with without_numpy_copy_warning():
         network.save_weights(path)
     return path
@@ -57,6 +62,19 @@ def test_every_backbone_has_the_three_strides(name: str) -> None:
     network = build_network(3, replace(options(""), backbone=name, image_size=96))
     outputs = network(np.zeros((1, 96, 96, 3), np.float32))
     assert tuple(outputs["classes"].shape) == (1, 12 * 12 + 6 * 6 + 3 * 3, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_what_every_backbone_is_made_of_is_allowed(
+    name: str, snapshot: Snapshot, registry: Registry, tmp_path: Path
+) -> None:
+    """Trained for a step, saved, scanned, loaded, and asked: no operation of it is unknown to the allow-list."""
+    file = "" if name == OWN_BACKBONE else saved(name, tmp_path)
+    record = train_brain(snapshot, name="detector", registry=registry, options=options(file, backbone=name, steps=1))
+    assert record.manifest.options.backbone == name
+    seen = list(Brain.load(record).predict(pictures_of(snapshot.split("test")), score_threshold=0.0))
+    assert [(found.width, found.height, found.error) for found in seen] == [(96, 96, "")] * 4
 
 
 @pytest.mark.parametrize(
