@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -23,7 +22,6 @@ from diffgram_flows.models import Annotation, AnnotationType, LabelMap, Split
 TYPES: tuple[AnnotationType, ...] = get_args(AnnotationType)
 SPLITS: tuple[Split, ...] = get_args(Split)
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
-_parts = attrgetter("type", "label_file_id", "points", "attributes")
 _SPLIT_CODES = {name: code for code, name in enumerate(SPLITS)}
 
 INSTANCES = pa.schema(
@@ -59,7 +57,7 @@ _NOT_CONTENT = {"path", "phash"}
 def instance_batch(annotations: Sequence[Annotation], file_ids: npt.NDArray[np.int64]) -> pa.RecordBatch:
     """Annotations, each of the file at its place in ``file_ids``, as rows of :data:`INSTANCES`."""
     count = len(annotations)
-    types, label_ids, drawn, attributes = zip(*map(_parts, annotations), strict=True) if count else ((), (), (), ())
+    types, label_ids, drawn, attributes, _ = zip(*annotations, strict=True) if count else ((), (), (), (), ())
     codes = np.fromiter(map(_TYPE_CODES.__getitem__, types), np.int8, count)
     labels = np.array(label_ids, np.int64)
     lengths = np.fromiter(map(len, drawn), np.int64, count)

@@ -84,12 +84,12 @@ def fitted(drawing: Drawing, width: int, height: int) -> Drawing:
 
     A line that leaves the image and comes back becomes several lines. What is the same after the cut counts once.
     """
-    for annotation in drawing.annotations:
-        if annotation.type == "box":
-            (left, top), (right, bottom) = annotation.points
+    for kind, _, points, _, _ in drawing.annotations:
+        if kind == "box":
+            (left, top), (right, bottom) = points
             if left < 0 or top < 0 or right > width or bottom > height:
                 break
-        elif not contains(width, height, annotation.points):
+        elif not contains(width, height, points):
             break
     else:
         return drawing

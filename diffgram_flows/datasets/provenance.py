@@ -219,7 +219,7 @@ def _moment(instance: Instance) -> float:
 
 def _place(annotation: Annotation) -> _Place:
     """Type, label and geometry as one number: what was drawn twice is at one place, whatever its attributes."""
-    return hash((annotation.type, annotation.label_file_id, annotation.points))
+    return hash(annotation[:3])
 
 
 def _place_of_push(seen: Seen) -> _Place:
