@@ -3,6 +3,7 @@
 python examples/predict.py my_model --path cat.jpg
 python examples/predict.py my_model --url https://example.com/cat.jpg
 python examples/predict.py my_model --file-id 111546
+python examples/predict.py my_model --path cat.jpg --online    # a brain service looks: docs/brain-service.md
 """
 
 import argparse
@@ -17,9 +18,10 @@ def main() -> None:
     source.add_argument("--path")
     source.add_argument("--url")
     source.add_argument("--file-id", type=int)
+    parser.add_argument("--online", action="store_true", help="ask the service at DIFFGRAM_BRAIN_SERVICE_URL")
     arguments = parser.parse_args()
     with Project.from_environment() as project:
-        brain = project.get_model(arguments.name)
+        brain = project.get_model(arguments.name, local=not arguments.online)
         if arguments.path:
             inference = brain.predict_from_local(arguments.path)
         elif arguments.url:

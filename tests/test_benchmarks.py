@@ -21,10 +21,12 @@ FIGURES = {
     "listing.py": {"s3_cpu_ratio", "parallel_speedup"},
     "train.py": {"step_ratio"},
     "predict.py": {"pipeline_vs_naive", "pipeline_vs_bound", "rss_growth_mb"},
+    "service.py": {"errors", "versions", "per_second", "p50_ms", "p99_ms", "rss_growth_mb", "swap_ratio"},
 }
 
 
-SLOW = {"importing.py", "train.py"}  # starts a Prefect server and six sandboxes; puts two training graphs together
+# Starts a Prefect server and six sandboxes; asks a service for a while; puts two training graphs together.
+SLOW = {"importing.py", "service.py", "train.py"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in FIGURES])
