@@ -21,7 +21,8 @@ FLOORS = [
     {"tasks", "blocks", "reports"},
     {"project"},
     {"service"},
-    {"cli", "cli_annotations", "cli_brain", "cli_importing", "cli_predicting", "cli_sandbox", "cli_service"}
+    {"cli", "cli_annotations", "cli_brain", "cli_converting", "cli_importing", "cli_predicting", "cli_sandbox"}
+    | {"cli_service"}
     | {"cli_snapshot", "demo"},
 ]
 APART = {"sandbox"}
