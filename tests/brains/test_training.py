@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from diffgram_flows.brains import Brain, BrainRecord, Registry, TrainingOptions, evaluate, pictures_of, train_brain
+from diffgram_flows.brains.tensorflow.samples import decode_samples
 from diffgram_flows.errors import BrainNotFound, ConfigurationError, LabelMapChanged, NotEnoughData
 from diffgram_flows.models import BrainRef, LabelMap, Sample, Snapshot
 
@@ -132,3 +135,15 @@ def class_kernel(record: BrainRecord) -> np.ndarray:
     network = keras.saving.load_model(record.folder / "network.keras", compile=False, safe_mode=True)
     kernel: np.ndarray = network.get_layer("class_logits").kernel.value.numpy()
     return kernel
+
+
+def test_images_that_tensorflow_cannot_read_are_learned_as_they_are_seen(tmp_path: Path) -> None:
+    red = Image.new("RGB", (96, 96), (220, 30, 30))
+    red.quantize(4).save(tmp_path / "palette.bmp")
+    red.putalpha(128)
+    red.save(tmp_path / "alpha.webp", lossless=True)
+    names = ("palette.bmp", "alpha.webp")
+    samples = [Sample(n, name, "", "", tmp_path / name, 96, 96, "train") for n, name in enumerate(names)]
+    decoded = decode_samples(samples, 64, tmp_path / "cache")
+    assert [sample.file_name for sample in decoded.samples] == list(names)
+    assert [image[32, 32].tolist() for image in decoded.images] == [[220, 30, 30]] * 2

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from diffgram_flows.brains.methods.protocol import Answer, Model
-from diffgram_flows.brains.tensorflow.pixels import decode_squares, decode_whole, stretch
+from diffgram_flows.brains.tensorflow.pixels import decode_squares, decode_whole, readable, stretch
 from diffgram_flows.brains.tiling import Tile, Tiling, merged, tiles_of
 from diffgram_flows.errors import ImageRejected
-from diffgram_flows.images import as_bmp, header, is_odd_bmp, upright_size
+from diffgram_flows.images import header, upright_size
 from diffgram_flows.models import Picture, Prediction
 
 Squares = dict[int | None, NDArray[np.uint8]]
@@ -207,12 +206,7 @@ def _decoded(seen: _Seen, looks: Sequence[_Look], whole: bool) -> _Seen:
     sizes = sorted({look.size for look in looks if look.size is not None})
     try:
         content = _content(seen.picture)
-        if is_odd_bmp(content):
-            content = as_bmp(content, name=key)
-        try:
-            squares = _squares(content, turn, sizes, whole)
-        except tf.errors.OpError:  # damaged, or something that Pillow alone can read: WebP with alpha or frames
-            squares = _squares(as_bmp(content, name=key), turn, sizes, whole)
+        squares = readable(lambda content: _squares(content, turn, sizes, whole), content, name=key)
     except ImageRejected as error:
         return seen._replace(error=str(error))
     return seen._replace(squares=squares)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from diffgram_flows.errors import ImageRejected
-from diffgram_flows.images import check_pixels
+from diffgram_flows.images import as_bmp, is_odd_bmp
 
+T = TypeVar("T")
 _JPEG = b"\xff\xd8\xff"
 # How much smaller than it is a JPEG can be decoded. What is left has half as many more on a side than are asked for.
 _REDUCTIONS = (8, 4, 2)
@@ -74,13 +73,23 @@ def turned(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return image[:, ::-1] if orientation in (2, 3, 6, 7) else image
 
 
-def undecodable(source: Path | bytes, name: str) -> str:
-    """Why :func:`decode_upright` failed on an image whose header is fine."""
+def readable(decode: Callable[[bytes], T], content: bytes, *, name: str) -> T:
+    """Decode an image with TensorFlow, or through Pillow what TensorFlow cannot read or shows in wrong colours.
+
+    Args:
+        decode: Takes the bytes of a file.
+        content: The bytes.
+        name: What the error calls the image.
+
+    Raises:
+        ImageRejected: It is damaged.
+    """
+    if is_odd_bmp(content):
+        content = as_bmp(content, name=name)
     try:
-        check_pixels(source, name=name)
-    except ImageRejected as error:
-        return str(error)
-    return f"TensorFlow cannot decode the image {name}. Save it again as an ordinary JPEG or PNG."
+        return decode(content)
+    except tf.errors.OpError:  # damaged, or something that Pillow alone can read: WebP with alpha or frames
+        return decode(as_bmp(content, name=name))
 
 
 @cache

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from diffgram_flows.brains.tensorflow.pixels import decode_upright, undecodable
+from diffgram_flows.brains.tensorflow.pixels import decode_squares, readable
 from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ImageRejected, NotEnoughData
 from diffgram_flows.images import header
 from diffgram_flows.models import Failure, Sample, Snapshot
+
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,43 +87,27 @@ def _read_index(index: Path, pixels: Path, size: int) -> tuple[list[int], list[F
 
 def _decode(samples: Sequence[Sample], size: int, pixels: Path) -> tuple[list[int], list[Failure]]:
     """Write the pixels of all samples that have some; the rows of these samples, and the others."""
-    readable, turns, skipped = _readable(samples)
     rows: list[int] = []
+    skipped: list[Failure] = []
     # Not through a memory map: a full disk would end the process instead of raising.
-    with pixels.open("wb") as file:
-        for row, image in _squares([samples[row].path for row in readable], turns, size):
-            file.write(image.tobytes())
-            rows.append(readable[row])
+    with pixels.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(samples), _AT_ONCE):
+            some = samples[first : first + _AT_ONCE]
+            for row, square in enumerate(pool.map(partial(_square, size=size), some), first):
+                if isinstance(square, Failure):
+                    skipped.append(square)
+                else:
+                    file.write(square.tobytes())
+                    rows.append(row)
         file.flush()
         os.fsync(file.fileno())
-    for row in sorted(set(readable) - set(rows)):
-        name = samples[row].file_name
-        skipped.append(Failure(name, undecodable(samples[row].path, name)))
     return rows, skipped
 
 
-def _squares(paths: Sequence[Path], turns: Sequence[int], size: int) -> Any:
-    """Pairs of index and image, ascending, without those that cannot be decoded."""
-    if not paths:
-        return iter(())
-
-    def decode(index: Any, path: Any, turn: Any) -> tuple[Any, Any]:
-        return index, decode_upright(tf.io.read_file(path), turn, size)
-
-    # As bytes: a path of a file system need not be UTF-8.
-    parts = (np.arange(len(paths)), tf.constant([os.fsencode(path) for path in paths]), list(turns))
-    dataset = tf.data.Dataset.from_tensor_slices(parts)
-    return dataset.map(decode, tf.data.AUTOTUNE).ignore_errors().prefetch(8).as_numpy_iterator()
-
-
-def _readable(samples: Sequence[Sample]) -> tuple[list[int], list[int], list[Failure]]:
-    """Rows of the samples whose header is fine, their EXIF orientations, and the others with the reason."""
-    readable, turns, skipped = [], [], []
-    for row, sample in enumerate(samples):
-        try:
-            turns.append(header(sample.path, name=sample.file_name)[2])
-        except ImageRejected as error:
-            skipped.append(Failure(sample.file_name, str(error)))
-        else:
-            readable.append(row)
-    return readable, turns, skipped
+def _square(sample: Sample, size: int) -> NDArray[np.uint8] | Failure:
+    try:
+        turn = header(sample.path, name=sample.file_name)[2]
+        content = sample.path.read_bytes()
+        return readable(lambda content: decode_squares(content, turn, [size]), content, name=sample.file_name)[0]
+    except ImageRejected as error:
+        return Failure(sample.file_name, str(error))
