@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -170,3 +172,23 @@ def test_an_upload_that_does_not_end_is_ended(
             goes_on.wait(1.0)
             goes_on.set()
             assert reply.result().status_code == 504
+
+
+def test_who_hangs_up_is_not_looked_at(
+    registry: Registry, open_settings: Callable[..., ServiceSettings], picture: bytes
+) -> None:
+    with serving(registry, open_settings(batch_wait=0.6)) as url:
+        port = int(url.rpartition(":")[2])
+        head = "POST /v1/brains/detector/predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a token for tests\r\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(f"{head}Content-Length: {len(picture)}\r\n\r\n".encode() + picture)
+            waiting = "brain_requests_waiting 1.0"
+            ends_at = time.monotonic() + 10
+            while waiting not in requests.get(f"{url}/metrics", timeout=10).text:
+                assert time.monotonic() < ends_at
+        while waiting in (text := requests.get(f"{url}/metrics", timeout=10).text):
+            assert time.monotonic() < ends_at
+        time.sleep(0.7)  # the batch would have begun by now
+        text = requests.get(f"{url}/metrics", timeout=10).text
+    assert 'brain_requests_total{route="/v1/brains/{name}/predict",status="499"} 1.0' in text
+    assert 'brain_batch_images_count{brain="detector"} 0.0' in text
