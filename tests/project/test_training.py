@@ -22,6 +22,7 @@ from diffgram_flows.errors import (
     NotEnoughData,
 )
 from diffgram_flows.project import Brain
+from diffgram_flows.project.training_run import TrainingRun
 from diffgram_flows.project.training_status import FOLDER, StatusFile, TrainingStatus
 from diffgram_flows.sandbox import SandboxProcess
 
@@ -170,7 +171,7 @@ def test_a_killed_training_has_failed(
 ) -> None:
     brain = start("graphs", directory=annotated[0], **LONG)
     states(brain, until="exporting")
-    assert brain._run is not None
+    assert isinstance(brain._run, TrainingRun)
     assert brain._run._process is not None
     os.kill(brain._run._process.pid, signal.SIGKILL)
     with pytest.raises(BrainError, match="its process is gone"):

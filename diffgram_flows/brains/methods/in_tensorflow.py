@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from diffgram_flows.brains.methods.protocol import Model, Trained
 from diffgram_flows.brains.options import TrainingOptions
@@ -18,7 +18,7 @@ class InTensorflow:
     """The half of a method that trains and loads.
 
     Attributes:
-        part: The module of :mod:`diffgram_flows.brains.tensorflow` that has its ``train`` and ``load``.
+        part: The module of :mod:`diffgram_flows.brains.tensorflow` that has its ``lesson`` and ``load``.
     """
 
     part: ClassVar[str]
@@ -33,7 +33,9 @@ class InTensorflow:
         progress: Progress,
         checkpoints: Path | None = None,
     ) -> Trained:
-        trained: Trained = module(self.part).train(snapshot, folder, options, parent, progress, checkpoints)
+        lesson = module(self.part).lesson(snapshot, options, parent)
+        how: dict[str, Any] = {"parent": parent, "progress": progress, "checkpoints": checkpoints}
+        trained: Trained = module("lesson").learn(lesson, snapshot, folder, options, **how)
         return trained
 
     def load(self, record: BrainRecord) -> Model:

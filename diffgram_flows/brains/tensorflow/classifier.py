@@ -12,33 +12,25 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from diffgram_flows.brains.evaluation import evaluate_classification, sample_key
-from diffgram_flows.brains.methods.protocol import Answer, Trained
+from diffgram_flows.brains.methods.protocol import Answer
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.brains.tags import TagClass, tag_classes, tag_truth, tags_of
 from diffgram_flows.brains.tensorflow.augmentation import augment_whole
 from diffgram_flows.brains.tensorflow.classification import ClassificationObjective, build_classifier, tag_scores
-from diffgram_flows.brains.tensorflow.lesson import Lesson, learn
+from diffgram_flows.brains.tensorflow.lesson import Lesson
 from diffgram_flows.brains.tensorflow.loading import load_program
 from diffgram_flows.errors import BrainTampered
-from diffgram_flows.models import LabelMap, Prediction, Progress, Sample, Snapshot
+from diffgram_flows.models import LabelMap, Prediction, Sample, Snapshot
 
 CLASSES_FILE = "classes.json"
 
 
-def train(
-    snapshot: Snapshot,
-    folder: Path,
-    options: TrainingOptions,
-    parent: BrainRecord | None,
-    progress: Progress,
-    checkpoints: Path | None,
-) -> Trained:
-    """Train on a snapshot and write the brain's files into ``folder``.
+def lesson(snapshot: Snapshot, options: TrainingOptions, parent: BrainRecord | None) -> Lesson:
+    """How a classifier of the snapshot's tags is trained.
 
     Raises:
-        NotEnoughData: None of the training images can be decoded.
-        BrainTampered: The parent's network cannot be loaded safely.
+        BrainTampered: The parent's classes cannot be read.
     """
     known = read_classes(parent.folder) if parent else ()
     classes = tag_classes(snapshot.split("train"), snapshot.label_map, known)
@@ -46,7 +38,7 @@ def train(
     def truth(samples: Sequence[Sample]) -> tuple[Any, ...]:
         return (tag_truth(samples, classes),)
 
-    lesson = Lesson(
+    return Lesson(
         layers=lambda: build_classifier(len(classes), options),
         objective=ClassificationObjective(),
         truth=truth,
@@ -54,10 +46,8 @@ def train(
         answer=tag_scores,
         scores=lambda samples: _scores(samples, classes, snapshot.label_map),
         classes=lambda samples: [np.flatnonzero(row > 0).tolist() for row in tag_truth(samples, classes)],
+        files={CLASSES_FILE: json.dumps(classes, ensure_ascii=False).encode() + b"\n"},
     )
-    trained = learn(lesson, snapshot, folder, options, parent=parent, progress=progress, checkpoints=checkpoints)
-    (folder / CLASSES_FILE).write_text(json.dumps(classes, ensure_ascii=False) + "\n", "utf-8")
-    return trained
 
 
 def read_classes(folder: Path) -> tuple[TagClass, ...]:

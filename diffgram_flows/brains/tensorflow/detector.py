@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffgram_flows.brains.evaluation import evaluate, sample_key
-from diffgram_flows.brains.methods.protocol import Trained
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.brains.tensorflow.augmentation import augment
 from diffgram_flows.brains.tensorflow.decoding import detect
 from diffgram_flows.brains.tensorflow.grid import make_grid
 from diffgram_flows.brains.tensorflow.inference import Detector
-from diffgram_flows.brains.tensorflow.lesson import Lesson, learn
+from diffgram_flows.brains.tensorflow.lesson import Lesson
 from diffgram_flows.brains.tensorflow.loading import load_program
 from diffgram_flows.brains.tensorflow.loss import DetectionObjective
 from diffgram_flows.brains.tensorflow.network import build_network
 from diffgram_flows.brains.tensorflow.targets import truth
-from diffgram_flows.models import Box, LabelMap, Prediction, Progress, Sample, Snapshot
+from diffgram_flows.models import Box, LabelMap, Prediction, Sample, Snapshot
 
 
-def train(
-    snapshot: Snapshot,
-    folder: Path,
-    options: TrainingOptions,
-    parent: BrainRecord | None,
-    progress: Progress,
-    checkpoints: Path | None,
-) -> Trained:
-    """Train on a snapshot and write the brain's files into ``folder``.
-
-    Raises:
-        NotEnoughData: None of the training images can be decoded.
-        BrainTampered: The parent's network cannot be loaded safely.
-    """
-    lesson = detection_lesson(snapshot.label_map, options)
-    return learn(lesson, snapshot, folder, options, parent=parent, progress=progress, checkpoints=checkpoints)
+def lesson(snapshot: Snapshot, options: TrainingOptions, parent: BrainRecord | None) -> Lesson:
+    """How a detector of the snapshot's labels is trained."""
+    return detection_lesson(snapshot.label_map, options)
 
 
 def detection_lesson(label_map: LabelMap, options: TrainingOptions) -> Lesson:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Lesson:
         answer: From the network's outputs to what the brain says, in the graph.
         scores: From the validation samples that are watched to what makes scores of the answers about them.
         classes: The class indices in each sample, for showing rare ones more often.
+        files: What the brain needs besides its network, by name.
     """
 
     layers: Callable[[], Any]
@@ -51,6 +52,7 @@ class Lesson:
     answer: Callable[[Any], dict[str, Any]]
     scores: Callable[[Sequence[Sample]], Scores]
     classes: Callable[[Sequence[Sample]], Sequence[Sequence[int]]]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def learn(
@@ -96,6 +98,8 @@ def learn(
             frozen=backbone_layers(network),
         )
     save(for_any_machine(network, lesson.layers), options.image_size, lesson.answer, folder)
+    for name, content in lesson.files.items():
+        (folder / name).write_bytes(content)
     return Trained(history, train.skipped + validation.skipped)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from diffgram_flows.brains.evaluation import evaluate_segmentation, sample_key
-from diffgram_flows.brains.methods.protocol import Answer, Trained
+from diffgram_flows.brains.methods.protocol import Answer
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.brains.tensorflow.augmentation import augment_masks
-from diffgram_flows.brains.tensorflow.lesson import Lesson, learn
+from diffgram_flows.brains.tensorflow.lesson import Lesson
 from diffgram_flows.brains.tensorflow.loading import load_program
 from diffgram_flows.brains.tensorflow.segmentation import (
     SegmentationObjective,
@@ -25,7 +24,7 @@ from diffgram_flows.brains.tensorflow.segmentation import (
 )
 from diffgram_flows.geometry import is_flat
 from diffgram_flows.masks import mask_of, polygons_of
-from diffgram_flows.models import Annotation, LabelMap, Point, Prediction, Progress, Sample, Snapshot
+from diffgram_flows.models import Annotation, LabelMap, Point, Prediction, Sample, Snapshot
 
 _LIKELIER_THAN_NOT = 128
 # Outlines may be off by so many pixels of the square to have fewer points, and smaller parts are noise.
@@ -33,20 +32,8 @@ _TOLERANCE = 0.75
 _LEAST_AREA = 12.0
 
 
-def train(
-    snapshot: Snapshot,
-    folder: Path,
-    options: TrainingOptions,
-    parent: BrainRecord | None,
-    progress: Progress,
-    checkpoints: Path | None,
-) -> Trained:
-    """Train on a snapshot and write the brain's files into ``folder``.
-
-    Raises:
-        NotEnoughData: None of the training images can be decoded.
-        BrainTampered: The parent's network cannot be loaded safely.
-    """
+def lesson(snapshot: Snapshot, options: TrainingOptions, parent: BrainRecord | None) -> Lesson:
+    """How a segmenter of the snapshot's labels is trained."""
     label_map = snapshot.label_map
     index_of = label_map.index_of()
 
@@ -56,7 +43,7 @@ def train(
     def classes(samples: Sequence[Sample]) -> list[list[int]]:
         return [[index_of[p.label_file_id] for p in s.annotations if p.type == "polygon"] for s in samples]
 
-    lesson = Lesson(
+    return Lesson(
         layers=lambda: build_segmenter(len(label_map.labels), options),
         objective=SegmentationObjective(len(label_map.labels)),
         truth=truth,
@@ -65,7 +52,6 @@ def train(
         scores=lambda samples: _scores(samples, label_map),
         classes=classes,
     )
-    return learn(lesson, snapshot, folder, options, parent=parent, progress=progress, checkpoints=checkpoints)
 
 
 def outlined(
