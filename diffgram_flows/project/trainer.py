@@ -25,6 +25,8 @@ _PATIENCE = 20.0  # seconds to end by itself
 
 def main() -> int:
     """Do what the order says; 0 if there is a new brain."""
+    # A shell that starts a script in the background has it ignore this signal, and us with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     order = Order(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_stop_with_input, daemon=True).start()
     file = StatusFile(Path(order.workdir) / FOLDER, order.name)

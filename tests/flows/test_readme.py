@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
@@ -230,6 +231,19 @@ def test_a_sandbox_prints_what_another_terminal_needs(
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == DONE
     assert (tmp_path / "sandbox-data" / "credentials.json").exists()
+
+
+def test_a_brain_service_is_ready(site: Any, environment: dict[str, str], tmp_path: Path) -> None:
+    del site  # a Diffgram whose credentials are in the environment
+    with background(
+        "diffgram-flows brain serve --brain cars", {**environment, **os.environ}, ("--port", "0"), tmp_path
+    ) as process:
+        assert process.stdout is not None
+        address = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        assert requests.get(f"{address}/healthz", timeout=10).ok
+        assert "cars" in requests.get(f"{address}/readyz", timeout=10).text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == DONE
 
 
 def test_every_command_of_the_readme_is_run_somewhere() -> None:
