@@ -14,6 +14,8 @@ from servers.bench import Bench, client_of, import_in_child
 from diffgram_flows.diffgram import DiffgramClient, ImportRow, Packet
 from diffgram_flows.importing import import_new
 
+_MANY = 150  # enough that a fast machine is not done before the last kill
+
 
 class Mortal(DiffgramClient):
     """Ends the process, as far as a thread can, around its ``at``-th packet or its ``at``-th look at the imports."""
@@ -64,8 +66,8 @@ def test_a_crash_is_repaired_by_the_next_import(bench: Bench, at: int, looks: in
     assert bench.packets() == dict.fromkeys((row.file_name for row in rows), 1)
 
 
-def test_sixty_objects_survive_a_dozen_kills(bench: Bench) -> None:
-    bench.draw(60)
+def test_many_objects_survive_a_dozen_kills(bench: Bench) -> None:
+    bench.draw(_MANY)
     kills = 0
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
     children = multiprocessing.get_context("forkserver")
@@ -85,7 +87,7 @@ def test_sixty_objects_survive_a_dozen_kills(bench: Bench) -> None:
         child.close()
     rows = bench.import_all()
     assert kills >= 10
-    assert len(rows) == 60
-    assert bench.states() == {"imported": 60}
+    assert len(rows) == _MANY
+    assert bench.states() == {"imported": _MANY}
     assert bench.names() == sorted(row.file_name for row in rows)
     assert {row.file_id for row in rows} == set(bench.client.file_ids(bench.directory_id))

@@ -90,7 +90,10 @@ def test_what_a_fault_does_to_a_request_and_to_its_sender(
     folder: Path, kind: str, ending: str, made: list[str]
 ) -> None:
     with troubled(folder, fault_rate=1.0, fault_kinds=kind, fault_delay=0.1) as caller:
-        assert caller.ending(LABEL, {"name": "car", "schema_id": 1}) == ending
+        # A reset that breaks the sender's pipe can look like a reply that was lost, so one of a few must be seen.
+        tries = 8 if kind == "reset" else 1
+        endings = {caller.ending(LABEL, {"name": "car", "schema_id": 1}) for _ in range(tries)}
+        assert ending in endings <= {ending, "closed" if kind == "reset" else ending}
         assert requests.get(f"{caller.url}/sandbox/health", timeout=30).status_code == 200
     assert labels(folder) == made
     log = (folder / "server.log").read_text()
