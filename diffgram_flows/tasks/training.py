@@ -107,7 +107,7 @@ def _show(verdict: Verdict) -> None:
     if verdict.champion and verdict.champion_evaluation:
         evaluations[str(verdict.champion)] = verdict.champion_evaluation
     rows = [{"brain": name, **found.scores} for name, found in evaluations.items()]
-    page = f"The whole report: {verdict.report.page}" if verdict.report else ""
+    page = f"The whole report: `{verdict.report.page}`" if verdict.report else ""
     table("evaluation", rows, "\n\n".join([*verdict.reasons, *verdict.remarks, page]))
     classes = verdict.candidate_evaluation.per_class
     metric = verdict.candidate_evaluation.metric
