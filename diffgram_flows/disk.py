@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,18 +28,6 @@ def write_file(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def write_folder(path: Path, files: Mapping[str, bytes]) -> bool:
-    """Write a folder of files as one step; ``False`` if somebody else was faster and theirs is in place.
-
-    What a crash leaves behind begins with ``.part-`` and is removed by a later call.
-    """
-    with hidden_folder(path.parent) as part:
-        for name, content in files.items():
-            with open(part / name, "wb") as file:
-                _write(file.fileno(), content)
-        return publish(part, path)
 
 
 @contextmanager

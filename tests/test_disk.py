@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diffgram_flows.disk import write_file, write_folder
+from diffgram_flows.disk import hidden_folder, publish, write_file
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -21,6 +21,13 @@ def test_a_file_that_cannot_take_its_place_leaves_nothing(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="taken"):
         write_file(tmp_path / "taken", b"content")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def write_folder(path: Path, files: dict[str, bytes]) -> bool:
+    with hidden_folder(path.parent) as part:
+        for name, content in files.items():
+            (part / name).write_bytes(content)
+        return publish(part, path)
 
 
 def test_a_folder_is_written_once(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -84,11 +83,6 @@ class Tally:
             per_label=dict(zip(self._names, annotations.sum(axis=1).tolist(), strict=False)),
             per_type={name: number for name, number in per_type.items() if number},
         )
-
-
-def statistics_of(facts: Mapping[str, Any]) -> dict[Split, SplitStatistics]:
-    """The statistics of each split, as a manifest has them."""
-    return {split: SplitStatistics(**facts["splits"][split]) for split in SPLITS}
 
 
 def twins(contents: npt.NDArray[np.int64], splits: npt.NDArray[np.int8]) -> int:
