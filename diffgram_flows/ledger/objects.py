@@ -100,13 +100,6 @@ class Objects(Settler, Recorder, Differ, Tracer):
         """These rows are to be sent (again). Raises as :meth:`sent`."""
         self._move(ids, "new", claim, reason=clean(reason), claim_id=None)
 
-    def requeue(self, row_id: int, reason: str, *, input_id: int | None, claim: int | None = None) -> None:
-        """Send the object again; ``input_id`` is kept, so that its dead import is not taken for the next one's.
-
-        Raises as :meth:`sent`.
-        """
-        self._move([row_id], "new", claim, reason=clean(reason), input_id=input_id, claim_id=None)
-
     def note(self, ids: Sequence[int], text: str) -> None:
         """Write down what is odd about these rows, in whatever state they are."""
         with self._writing() as connection:
@@ -139,13 +132,6 @@ class Objects(Settler, Recorder, Differ, Tracer):
     def archived(self, ids: Sequence[int]) -> None:
         """The files of these rows have left the dataset. Raises as :meth:`sent`."""
         self._move(ids, "archived", None, reason="")
-
-    def keep_files(self, ids: Sequence[int], reason: str) -> None:
-        """The server did not archive the files of these rows: they are ``superseded`` or ``gone`` as before.
-
-        Raises as :meth:`sent`.
-        """
-        self._move(ids, "gone", None, earlier=("archiving",), reason=clean(reason))
 
     def counts(self) -> dict[str, int]:
         """How many rows are in which state."""
@@ -186,15 +172,13 @@ class Objects(Settler, Recorder, Differ, Tracer):
         query = self._select(objects, states).order_by(objects.c.id)
         return query.where(objects.c.id.between(*between)) if between else query
 
-    def _move(
-        self, ids: Sequence[int], state: str, claim: int | None, *, earlier: tuple[str, ...] = (), **values: Any
-    ) -> None:
-        """Bring rows into a state, all or none, if :data:`TRANSITIONS` (or ``earlier``) allows it."""
+    def _move(self, ids: Sequence[int], state: str, claim: int | None, **values: Any) -> None:
+        """Bring rows into a state, all or none, if :data:`TRANSITIONS` allows it."""
         if not ids:
             return
-        # What is replaced by a newer version is not sent, imported or kept for its own sake any more.
-        allowed = earlier or before(state)
-        after = sa.case((_REPLACED, "superseded"), else_=state) if state in {"new", "imported", "gone"} else state
+        # What is replaced by a newer version is not sent or imported for its own sake any more.
+        allowed = before(state)
+        after = sa.case((_REPLACED, "superseded"), else_=state) if state in {"new", "imported"} else state
         with self._writing() as connection:
             for page in pages(_PAGE, ids):
                 statement = sa.update(objects).where(objects.c.id.in_(page), objects.c.state.in_(allowed))

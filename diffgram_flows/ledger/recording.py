@@ -82,7 +82,7 @@ _RETURN = (
 # What is on its way stays in its state, and becomes superseded when it has arrived.
 _other = objects.alias("other")
 _follower = sa.select(_other.c.id).where(_is_version(_other), _other.c.successor.is_(None)).scalar_subquery()
-_replaceable = tuple(state for state in before("superseded") if state not in {*ON_THEIR_WAY, "archiving"})
+_replaceable = tuple(state for state in before("superseded") if state not in ON_THEIR_WAY)
 _SUPERSEDE = (
     sa.update(objects)
     .where(objects.c.id == sa.bindparam("row_id"), objects.c.successor.is_(None), _follower.is_not(None))
@@ -95,7 +95,7 @@ _SUPERSEDE = (
 )
 _DELETE = (
     sa.update(objects)
-    .where(objects.c.id == sa.bindparam("row_id"), _is_in(set(before("gone")) - {"gone", "archiving"}))
+    .where(objects.c.id == sa.bindparam("row_id"), _is_in(set(before("gone")) - {"gone"}))
     .values(state="gone", updated_at=sa.bindparam("at"))
 )
 

@@ -39,7 +39,7 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
     "refused": frozenset({"new", "superseded", "gone"}),
     "superseded": frozenset({"new", "imported", "archiving"}),
     "gone": frozenset({"new", "imported", "superseded", "archiving"}),
-    "archiving": frozenset({"archived", "superseded", "gone"}),
+    "archiving": frozenset({"archived"}),
     "archived": frozenset({"new"}),
 }
 """From each state, those that may follow."""

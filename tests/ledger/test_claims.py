@@ -13,7 +13,7 @@ from itertools import chain
 import pytest
 
 from diffgram_flows.errors import ClaimLost, LedgerError
-from diffgram_flows.ledger import Claim, Ledger
+from diffgram_flows.ledger import Claim, Ledger, Outcome
 from diffgram_flows.models import StoredObject
 
 
@@ -107,7 +107,7 @@ def test_a_worker_that_comes_back_late_writes_nothing(ledger: Ledger) -> None:
         lambda: ledger.claims.renew(late),
         lambda: ledger.objects.sent(ids, claim=late.id),
         lambda: ledger.objects.release(ids, claim=late.id),
-        lambda: ledger.objects.requeue(ids[0], "", input_id=1, claim=late.id),
+        lambda: ledger.objects.settle([Outcome(ids[0], "new", input_id=1)], claim=late.id),
         lambda: ledger.objects.imported(ids[0], file_id=1, input_id=1, claim=late.id),
         lambda: ledger.objects.failed(ids[0], "", claim=late.id),
     )

@@ -142,9 +142,9 @@ def test_an_object_that_comes_back_is_imported_again_only_if_its_file_is_gone(le
     assert states(ledger) == {"a@1": "imported", "b@1": "new", "c@1": "archiving"}
     (back,) = ledger.objects.rows("new")
     assert (back.file_id, back.attempts, back.input_id) == (None, 0, b.id)  # its dead import is remembered
-    ledger.objects.keep_files([c.id], "The server refused.")
+    ledger.objects.archived([c.id])
     assert sync(ledger, listing(a="1", b="1", c="1")) == Recorded(returned=1)
-    assert states(ledger)["c@1"] == "imported"
+    assert states(ledger)["c@1"] == "new"
 
 
 def test_an_old_version_may_come_back(ledger: Ledger) -> None:
@@ -192,7 +192,7 @@ KEYS = st.sampled_from(["a", "a/b", "b", "ü"])
 STEPS = st.lists(
     st.one_of(
         st.dictionaries(KEYS, st.sampled_from("123")),
-        st.sampled_from(["claim", "sent", "imported", "failed", "release", "archive", "archived", "kept"]),
+        st.sampled_from(["claim", "sent", "imported", "failed", "release", "archive", "archived"]),
     ),
     max_size=14,
 )
@@ -219,8 +219,6 @@ def step(ledger: Ledger, what: str) -> None:
         objects.archiving([row.id for row in rows("superseded", "gone")])
     elif what == "archived":
         objects.archived([row.id for row in rows("archiving")])
-    elif what == "kept":
-        objects.keep_files([row.id for row in rows("archiving")], "no")
     for row in rows("sent") if what in {"imported", "failed"} else ():
         if what == "imported":
             objects.imported(row.id, file_id=row.id, input_id=row.id)
