@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from diffgram_flows.datasets.agreement import Agreement
 from diffgram_flows.datasets.census import Census, census
-from diffgram_flows.datasets.drift import Drift, drift
+from diffgram_flows.datasets.drift import Drift, Verdict, drift
 from diffgram_flows.datasets.instances import OUTSIDE
 from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.datasets.leaks import Leak
@@ -27,15 +27,26 @@ from diffgram_flows.datasets.suspicion import KINDS
 from diffgram_flows.models import Sample, Snapshot
 from diffgram_flows.perceptual import FEATURELESS
 
-Level = Literal["good", "look", "bad"]
+Level = Literal["good", "unknown", "look", "bad"]
 _COMPARED = 2_000  # pictures that were annotated twice; more say the same
 _LEAST_IOU, _LEAST_KAPPA = 0.7, 0.8
 _LEAKS_SHOWN = 12
+_LEVELS: Mapping[Verdict, Level] = {
+    "steady": "good",
+    "shifted a little": "look",
+    "shifted": "look",
+    "too few to tell": "unknown",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the report says first: whether it is ``good``, worth a ``look``, or ``bad``."""
+    """One thing that the report says first.
+
+    Attributes:
+        level: ``good``, worth a ``look``, ``bad``, or ``unknown``, where there is too little to tell.
+        text: A sentence.
+    """
 
     level: Level
     text: str
@@ -176,7 +187,7 @@ def _gaps(counted: Census, names: Sequence[str]) -> tuple[Gap, ...]:
 
 
 def _judged(found: Quality) -> Quality:
-    order: list[Level] = ["bad", "look", "good"]
+    order: list[Level] = ["bad", "look", "unknown", "good"]
     return replace(found, findings=tuple(sorted(_findings(found), key=lambda finding: order.index(finding.level))))
 
 
@@ -245,8 +256,7 @@ def _of_drift(found: Quality) -> Iterator[Finding]:
         return
     for what, shift in (("labels", moved.labels), ("sizes of boxes", moved.sizes)):
         text = f"The {what} of the {moved.images_new:,} new images against {moved.previous}: {shift.verdict}"
-        level: Level = "look" if shift.verdict.startswith("shifted") else "good"
-        yield Finding(level, f"{text} (stability index {shift.index:.2f}).")
+        yield Finding(_LEVELS[shift.verdict], f"{text} (stability index {shift.index:.2f}).")
     changed = [one for one in moved.per_label if one.verdict in ("new", "gone", "more often", "less often")]
     if changed:
         some = ", ".join(f"{one.label} ({one.verdict})" for one in changed[:8])

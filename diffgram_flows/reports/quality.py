@@ -64,7 +64,7 @@ def write_quality(found: Quality, path: Path) -> Path:
 
 def as_markdown(found: Quality, path: Path) -> str:
     """What matters, for the artifact; ``path`` is where the rest is."""
-    signs = {"good": "✅", "look": "👀", "bad": "⛔"}
+    signs = {"good": "✅", "unknown": "❔", "look": "👀", "bad": "⛔"}
     lines = [f"# Quality of snapshot {found.snapshot_id}", ""]
     lines += [f"- {signs[one.level]} {_escaped(one.text)}" for one in found.findings]
     lines += ["", "| label | annotations | images | train | val | test |", "|---|---:|---:|---:|---:|---:|"]

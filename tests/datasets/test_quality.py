@@ -104,6 +104,10 @@ def test_a_few_new_images_prove_nothing() -> None:
     found = examine(snapshot([*many(range(100)), *many(range(100, 103), 7)]), snapshot(many(range(100)), "last"))
     assert found.drift is not None
     assert found.drift.sizes.verdict == "too few to tell"
+    (level,) = [level for text, level in levels(found).items() if "too few to tell" in text]
+    assert level == "unknown"
+    order = [finding.level for finding in found.findings]
+    assert order == sorted(order, key=["bad", "look", "unknown", "good"].index)
 
 
 def test_pictures_that_are_there_twice_tell_how_far_people_agree() -> None:

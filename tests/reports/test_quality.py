@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from selenium import webdriver
 
 from diffgram_flows.brains.strokes import colour_of
 from diffgram_flows.datasets.leaks import Leak
@@ -15,6 +16,8 @@ from diffgram_flows.reports.quality import as_markdown, write_quality
 from diffgram_flows.reports.quality_pictures import label_sheet, pair_sheet
 
 LABELS = LabelMap(((1, "<script>alert(1)</script>"), (2, "a | $b$"), (3, "never")))
+SHOWN = """return [...document.querySelectorAll("ul.findings li")].map(line => [line.querySelector("b").innerText,
+    [getComputedStyle(line.querySelector("b")).color, getComputedStyle(line).borderLeftColor], line.innerText])"""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -56,6 +59,30 @@ def test_the_markdown_says_the_short_of_it(found: Quality) -> None:
     assert "⛔ Images that look like an elder one of another split: 1" in text
     assert "| a \\| $b$ |" in text
     assert re.search(r"(?<!\\)<script", text) is None
+
+
+def test_what_cannot_be_told_is_not_called_good(found: Quality) -> None:
+    lines = [line for line in as_markdown(found, Path("page.html")).splitlines() if "too few to tell" in line]
+    assert lines
+    assert all(line.startswith("- ❔ ") for line in lines)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_cannot_be_told_has_a_word_and_a_colour_of_its_own(
+    found: Quality, tmp_path: Path, chromium: webdriver.Chrome, scheme: str
+) -> None:
+    path = write_quality(found, tmp_path / "page.html")
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    chromium.get(path.as_uri())
+    told = chromium.execute_script(SHOWN)
+    unknown = [(word, colours) for word, colours, text in told if "too few to tell" in text]
+    assert {word for word, _ in unknown} == {"unknown"}
+    (own,) = {tuple(colours) for _, colours in unknown}
+    assert len(set(own)) == 1  # the word's and the edge's
+    others = {colour for word, colours, _ in told for colour in colours if word != "unknown"}
+    assert len(others) >= 2
+    assert own[0] not in others | {chromium.execute_script("return getComputedStyle(document.body).color")}
 
 
 def test_a_sheet_shows_boxes_around_samples_of_its_label(found: Quality) -> None:

@@ -1,0 +1,3 @@
+from servers.browser import chromium
+
+__all__ = ["chromium"]
