@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from diffgram_flows import __version__, parameters
@@ -174,7 +175,7 @@ def train(
     scores = {name: f"{value:.3f}" for name, value in verdict.candidate_evaluation.scores.items()}
     against = {f"against {verdict.champion}": str(verdict.interval)} if verdict.interval else {}
     report = {"report": verdict.report.page} if verdict.report else {}
-    words = " ".join([*verdict.reasons, *verdict.remarks])
+    words = escape(" ".join([*verdict.reasons, *verdict.remarks]))  # names of labels may have brackets
     show(str(verdict.candidate), {**scores, **against, **report, "": words})
     return DONE
 

@@ -192,7 +192,7 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(_cell(row.get(name, "")) for name in columns))
-    console.print(table)
+    console.print(table, markup=False)  # people name labels and attributes as they like, with brackets too
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from diffgram_flows.names import Attribute
+
 Split = Literal["train", "val", "test"]
 
 
@@ -157,9 +159,12 @@ class LabelMap:
 
     Attributes:
         labels: Pairs of (label file id, name); the position is the class index.
+        attributes: What people call the attribute groups of the labels, where that is known. They may rename them, so
+            it is no part of what the map is: neither of its digest nor of its equality.
     """
 
     labels: tuple[tuple[int, str], ...] = ()
+    attributes: tuple[Attribute, ...] = field(default=(), compare=False)
 
     @property
     def digest(self) -> str:
@@ -178,11 +183,15 @@ class LabelMap:
         """Label file id to name."""
         return dict(self.labels)
 
+    def attribute(self, group: int) -> Attribute:
+        """What people call an attribute group; nameless if that is not known."""
+        return next((one for one in self.attributes if one.group == group), Attribute(group))
+
     def extended(self, found: Mapping[int, str]) -> LabelMap:
         """This map with the labels of ``found`` (label file id to name) that it lacks, appended in order of id."""
         known = self.index_of()
         new = sorted((label_file_id, name) for label_file_id, name in found.items() if label_file_id not in known)
-        return LabelMap(self.labels + tuple(new))
+        return replace(self, labels=self.labels + tuple(new))
 
     def is_prefix_of(self, other: LabelMap) -> bool:
         """Whether every class index here means the same label in ``other`` (names may change, ids may not)."""

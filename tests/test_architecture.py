@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "diffgram_flows"
 
-GROUND = {"errors", "models", "parameters", "images", "perceptual", "disk", "geometry", "masks", "windows", ""}
+GROUND = {"errors", "models", "parameters", "images", "perceptual", "disk", "geometry", "masks", "names", "windows", ""}
 FLOORS = [
     GROUND,
     {"diffgram", "storage", "ledger"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from diffgram_flows.brains.strokes import Colour, colour_of, font_for, paint
+from diffgram_flows.brains.strokes import Colour, colour_of, described, font_for, paint
 from diffgram_flows.errors import ImageRejected
 from diffgram_flows.images import as_rgb, image_size
 from diffgram_flows.models import Annotation, Box, LabelMap, Seen
@@ -99,7 +99,7 @@ def compared(
 
     Args:
         image_path: The image.
-        left: What the first shows, in pixels of the upright image; tags stand in the line above.
+        left: What the first shows, in pixels of the upright image; tags, with what was chosen, stand in the line above.
         right: What the second shows.
         label_map: Names and colours of the labels.
         out: A ``.png`` or ``.jpg`` file.
@@ -111,9 +111,9 @@ def compared(
     Raises:
         ImageRejected: The image cannot be read.
     """
-    names, pair = label_map.name_of(), []
+    pair = []
     for shown, title in zip((left, right), titles, strict=True):
-        tags = [names.get(one.label_file_id, f"label {one.label_file_id}") for one in shown if one.type == "tag"]
+        tags = [described(one, label_map) for one in shown if one.type == "tag"]
         line = f"{title}: {', '.join(tags)}" if tags else title
         pair.append(_drawn(image_path, [one for one in shown if one.type != "tag"], label_map, line))
     return _write(_sheet(pair, 2), out)

@@ -104,12 +104,12 @@ def _below(gate: Gate, found: Evaluation) -> Iterator[str]:
         yield f"Its {found.metric} is no number."
     elif found.value < gate.min_score:
         yield f"Its {found.metric} of {found.value:.4f} is below the required {gate.min_score:.4f}."
-    for name, score in found.per_class.items():
+    for key, score in found.per_class.items():
         if score.support < gate.min_class_count or score.value >= gate.min_class_score:
             continue
         yield (
-            f"Its {found.metric} of the label {name} is {score.value:.4f} ({score.support} to find), below the "
-            f"required {gate.min_class_score:.4f} of every label."
+            f"Its {found.metric} of the label {found.name_of(key)} is {score.value:.4f} ({score.support} to find), "
+            f"below the required {gate.min_class_score:.4f} of every label."
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_NUMBERS = 21  # rows of a confusion matrix into which numbers still fit
+_LONGEST_NAME = 40
 _MOST_NAMES = 60  # rows that can still be named
 
 
@@ -100,12 +101,18 @@ def confusion_matrix(confusion: Confusion, title: str, path: Path) -> Path:
     axes.grid(visible=False)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if size <= _MOST_NAMES:
-        axes.set_xticks(range(size), confusion.labels, rotation=90)
-        axes.set_yticks(range(size), confusion.labels)
+        names = [_fitting(name) for name in confusion.labels]
+        axes.set_xticks(range(size), names, rotation=90, parse_math=False)
+        axes.set_yticks(range(size), names, parse_math=False)
     for row, column in zip(*np.nonzero(counts if size <= _MOST_NUMBERS else np.zeros((0, 0))), strict=True):
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, _short(counts[row, column]), ha="center", va="center", color=shade, fontsize=8)
     return _write(figure, axes, path)
+
+
+def _fitting(name: str) -> str:
+    """A name that leaves room for the matrix: its beginning and its end, where names of one attribute differ."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-(_LONGEST_NAME // 2) + 1 :]}"
 
 
 def _short(count: float) -> str:

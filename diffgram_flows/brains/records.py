@@ -17,6 +17,7 @@ from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.disk import sha256_of
 from diffgram_flows.errors import BrainTampered
 from diffgram_flows.models import BrainRef, Failure, LabelMap
+from diffgram_flows.names import Attribute
 
 MANIFEST = "manifest.json"
 _RECORDED_PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "diffgram-flows")
@@ -58,7 +59,7 @@ class Manifest:
         method: Name of the method that trained it and can load it.
         created: When, in UTC.
         snapshot_id: What it was trained on.
-        label_map: Class index to label.
+        label_map: Class index to label, and what people called the attributes of labels.
         options: How it was trained.
         parent: The version it started from (``name@3``), ``None`` from scratch.
         metrics: Evaluations at training time, by split (``val``, ``test``); splits without images are missing.
@@ -97,6 +98,7 @@ class Manifest:
             "snapshot_id": self.snapshot_id,
             "label_map": [list(pair) for pair in self.label_map.labels],
             "label_map_digest": self.label_map.digest,
+            "attribute_groups": [one.to_json() for one in self.label_map.attributes],
             "options": self.options.to_json(),
             "parent": self.parent,
             "metrics": {split: evaluation.to_json() for split, evaluation in self.metrics.items()},
@@ -114,7 +116,10 @@ class Manifest:
         Raises:
             KeyError, TypeError, ValueError: It is not of that form, or the label map is not what its digest says.
         """
-        label_map = LabelMap(tuple((int(label_file_id), str(name)) for label_file_id, name in value["label_map"]))
+        labels = tuple((int(label_file_id), str(name)) for label_file_id, name in value["label_map"])
+        # Earlier versions did not write down what people call attributes.
+        named = tuple(Attribute.from_json(group) for group in value.get("attribute_groups", ()))
+        label_map = LabelMap(labels, named)
         if label_map.digest != value["label_map_digest"]:
             raise ValueError("the label map is not what its digest says")
         return cls(

@@ -168,11 +168,11 @@ def _classes(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     mine = judged[0].evaluation.per_class
     theirs = judged[1].evaluation.per_class if len(judged) > 1 else {}
     rows = []
-    for name, score in mine.items():
-        row: dict[str, Any] = {"label": name}
+    for key, score in mine.items():
+        row: dict[str, Any] = {"label": judged[0].evaluation.name_of(key)}
         row |= _named(score)
-        if name in theirs:
-            row[f"{judged[0].evaluation.metric} of {judged[1].record.ref}"] = theirs[name].value
+        if key in theirs:
+            row[f"{judged[0].evaluation.metric} of {judged[1].record.ref}"] = theirs[key].value
         rows.append(row)
     return rows
 

@@ -46,20 +46,20 @@ def paint(
     Args:
         image: What is drawn on.
         seen: In pixels of the upright image, before it was scaled.
-        label_map: Names of the labels.
+        label_map: Names of the labels and of what is chosen in their attributes.
         colour: Of a label file id.
         scale: How much larger the image is than what was looked at.
     """
     marks = [Annotation.of_box(one) if isinstance(one, Box) else one for one in seen]
     placed = sorted((mark for mark in marks if mark.points), key=_area, reverse=True)
-    names, font = label_map.name_of(), font_for(image)
+    font = font_for(image)
     _shade(image, [mark for mark in placed if mark.type == "polygon"], colour, scale)
     canvas = ImageDraw.Draw(image)
     for mark in placed:
         points = [(round(x * scale), round(y * scale)) for x, y in mark.points]
         _outline(canvas, mark, points, colour(mark.label_file_id))
-        _label(canvas, points, colour(mark.label_file_id), _caption(mark, names), font, image.width)
-    tags = [(_caption(mark, names), colour(mark.label_file_id)) for mark in marks if not mark.points]
+        _label(canvas, points, colour(mark.label_file_id), _caption(mark, label_map), font, image.width)
+    tags = [(_caption(mark, label_map), colour(mark.label_file_id)) for mark in marks if not mark.points]
     if tags:
         _write_tags(image, tags, font)
 
@@ -68,11 +68,16 @@ def _area(mark: Annotation) -> int:
     return mark.box.area if mark.box else 0
 
 
-def _caption(mark: Annotation, names: dict[int, str]) -> str:
-    """The label's name, what was chosen of its attributes, and how sure a machine is."""
-    name = names.get(mark.label_file_id, f"label {mark.label_file_id}")
-    chosen = ", ".join(value for _, value in mark.attributes)
-    text = f"{name} ({chosen})" if chosen else name
+def described(mark: Annotation, label_map: LabelMap) -> str:
+    """The label's name, and what was chosen of its attributes."""
+    name = label_map.name_of().get(mark.label_file_id, f"label {mark.label_file_id}")
+    chosen = ", ".join(label_map.attribute(group).answer(value) for group, value in mark.attributes)
+    return f"{name} ({chosen})" if chosen else name
+
+
+def _caption(mark: Annotation, label_map: LabelMap) -> str:
+    """What it is, and how sure a machine is."""
+    text = described(mark, label_map)
     return text if mark.score is None else f"{text} {mark.score:.0%}"
 
 

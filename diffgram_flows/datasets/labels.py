@@ -6,11 +6,11 @@ gone from the schema stops the work, because a brain would go on predicting it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import LabelMap
+from diffgram_flows.names import distinct
 
 
 def extended_label_map(known: LabelMap, schema: Mapping[int, str], used: Iterable[int]) -> LabelMap:
@@ -40,8 +40,4 @@ def extended_label_map(known: LabelMap, schema: Mapping[int, str], used: Iterabl
 
 def display_names(label_map: LabelMap) -> dict[int, str]:
     """Label file id to a name that is unique in the map: the server allows two labels of one name."""
-    count = Counter(label_map.names)
-    return {
-        label_file_id: name if count[name] == 1 else f"{name} (id {label_file_id})"
-        for label_file_id, name in label_map.labels
-    }
+    return distinct(label_map.name_of())

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from diffgram_flows.disk import sha256_of
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.models import LabelMap
+from diffgram_flows.names import Attribute
 
 FORMAT = 2
 IMAGES, INSTANCES, LABELS, MANIFEST = "images.parquet", "instances.parquet", "labels.json", "manifest.json"
@@ -42,10 +43,16 @@ def label_file(label_map: LabelMap) -> bytes:
     return (json.dumps(label_map.labels, ensure_ascii=False) + "\n").encode()
 
 
-def read_labels(folder: Path) -> LabelMap:
-    """The label map of a snapshot."""
+def read_labels(folder: Path, facts: Mapping[str, Any]) -> LabelMap:
+    """The label map of a snapshot, with the names of attribute groups that its manifest has."""
     labels = json.loads((folder / LABELS).read_bytes())
-    return LabelMap(tuple((label_file_id, name) for label_file_id, name in labels))
+    named = read_attributes(facts.get("attribute_groups", ()))
+    return LabelMap(tuple((label_file_id, name) for label_file_id, name in labels), named)
+
+
+def read_attributes(groups: Iterable[Mapping[str, Any]]) -> tuple[Attribute, ...]:
+    """What people call attribute groups, from what an export or a manifest says of them."""
+    return tuple(Attribute.from_json(group) for group in groups)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def load_snapshot(
         fetch(shared, folder.name, folder.parent)
     facts = read_manifest(folder)
     check_files(folder, facts)
-    label_map = read_labels(folder)
+    label_map = read_labels(folder, facts)
     _check_content(folder, label_map)
     snapshot = open_snapshot(folder, label_map, cache)
     samples = snapshot.samples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from diffgram_flows.datasets.garbage import rare_collections
 from diffgram_flows.datasets.images import ImageCache
 from diffgram_flows.datasets.labels import extended_label_map
 from diffgram_flows.datasets.leaks import Leak
+from diffgram_flows.datasets.manifest import read_attributes
 from diffgram_flows.datasets.options import SnapshotOptions
 from diffgram_flows.datasets.parents import Parent, find_parent
 from diffgram_flows.datasets.parsing import ExportReader
@@ -127,7 +128,8 @@ def make_snapshot(
         labels = export.label_names if export.label_names is not None else reader.label_map
         label_map = extended_label_map(known, labels, intake.used)
         images = storing.Images(_some(intake))
-        label_map = ledger.history.extend_label_map(label_map)
+        named = read_attributes(reader.attribute_groups)
+        label_map = replace(ledger.history.extend_label_map(label_map), attributes=named)
         written = storing.write(part, intake, images, label_map)
         (part / ".spool").unlink()
         new = storing.finish(part, folder, written, intake, {**origin, "attribute_groups": reader.attribute_groups})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def compare_stored(registry: Registry, refs: Refs) -> Comparison:
     return Comparison("As found when they were trained", rows, notes)
 
 
-def compare_anew(registry: Registry, refs: Refs, snapshot: str, workdir: Path, shared: Folder | None) -> Comparison:
+def compare_anew(registry: Registry, refs: Refs, snapshot_id: str, workdir: Path, shared: Folder | None) -> Comparison:
     """What both are worth on the test images of a snapshot, and how sure the difference is.
 
     Raises:
@@ -50,12 +52,14 @@ def compare_anew(registry: Registry, refs: Refs, snapshot: str, workdir: Path, s
         NotEnoughData: The snapshot has no test image.
     """
     records = (registry.get(refs[0]), registry.get(refs[1]))
-    samples = load_snapshot(workdir / "snapshots" / snapshot, ImageCache(workdir / "images"), shared=shared).split(
-        "test"
-    )
+    cache = ImageCache(workdir / "images")
+    snapshot = load_snapshot(workdir / "snapshots" / snapshot_id, cache, shared=shared)
+    samples = snapshot.split("test")
     if not samples:
-        raise NotEnoughData(f"The snapshot {snapshot} has no test image.", cure="Name another snapshot.")
+        raise NotEnoughData(f"The snapshot {snapshot_id} has no test image.", cure="Name another snapshot.")
     labels = _widest(records)
+    if snapshot.label_map.attributes:  # what people call them now
+        labels = replace(labels, attributes=snapshot.label_map.attributes)
     found = (_judged(records[0], samples, labels), _judged(records[1], samples, labels))
     rows = _rows(refs, found, "test")
     notes = []
@@ -66,7 +70,7 @@ def compare_anew(registry: Registry, refs: Refs, snapshot: str, workdir: Path, s
             f"{refs[0]} is {seen.difference:+.4f} in {found[0].metric} against {refs[1]}; with {_CONFIDENCE:.0%} "
             f"confidence between {seen.low:+.4f} and {seen.high:+.4f}. It is better in {seen.better:.1%} of the draws."
         )
-    return Comparison(f"On {len(samples)} test images of {snapshot}", rows, notes)
+    return Comparison(f"On {len(samples)} test images of {snapshot_id}", rows, notes)
 
 
 def _widest(records: tuple[BrainRecord, BrainRecord]) -> LabelMap:
@@ -87,16 +91,34 @@ def _judged(record: BrainRecord, samples: Any, labels: LabelMap) -> Evaluation:
 
 
 def _rows(refs: Refs, found: tuple[Evaluation | None, Evaluation | None], split: str) -> list[dict[str, Any]]:
-    """One row a metric and a class."""
+    """One row a metric and a class: of one key, whatever people called it when the one and the other was judged."""
     tables = [_numbers(evaluation) if evaluation else {} for evaluation in found]
-    names = dict.fromkeys([*tables[0], *tables[1]])
-    keys = [str(ref) for ref in refs]
+    names = _names(tuple(evaluation for evaluation in found if evaluation))
+    columns = [str(ref) for ref in refs]
     return [
-        {"split": split, "": name, **{key: t.get(name, "") for key, t in zip(keys, tables, strict=True)}}
-        for name in names
+        {
+            "split": split,
+            "": names.get(row, row),
+            **{column: table.get(row, "") for column, table in zip(columns, tables, strict=True)},
+        }
+        for row in dict.fromkeys([*tables[0], *tables[1]])
     ]
 
 
 def _numbers(found: Evaluation) -> dict[str, Any]:
-    classes = {f"{found.metric} of {name}": result.value for name, result in found.per_class.items()}
+    classes = {_row(found, key): result.value for key, result in found.per_class.items()}
     return {**found.scores, **classes, "images": found.images}
+
+
+def _names(found: Sequence[Evaluation]) -> dict[str, str]:
+    """What people call the rows of classes: as the first one does, if it has a name; what reads alike has its key."""
+    names = {key: name for one in reversed(found) for key, name in one.names.items()}
+    keys = dict.fromkeys(key for one in found for key in one.per_class)
+    count = Counter(names.get(key, key) for key in keys)
+    told = {key: names.get(key, key) for key in keys}
+    told = {key: name if count[name] == 1 else f"{name} ({key})" for key, name in told.items()}
+    return {_row(one, key): _row(one, told[key]) for one in found for key in one.per_class}
+
+
+def _row(found: Evaluation, key: str) -> str:
+    return f"{found.metric} of {key}"

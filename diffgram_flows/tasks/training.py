@@ -109,9 +109,9 @@ def _show(verdict: Verdict) -> None:
     rows = [{"brain": name, **found.scores} for name, found in evaluations.items()]
     page = f"The whole report: `{verdict.report.page}`" if verdict.report else ""
     table("evaluation", rows, "\n\n".join([*verdict.reasons, *verdict.remarks, page]))
-    classes = verdict.candidate_evaluation.per_class
-    metric = verdict.candidate_evaluation.metric
-    scored = [{"label": name, metric: found.value, "to find": found.support} for name, found in classes.items()]
+    mine = verdict.candidate_evaluation
+    metric, classes = mine.metric, mine.per_class.items()
+    scored = [{"label": mine.name_of(key), metric: one.value, "to find": one.support} for key, one in classes]
     table("classes", scored, str(verdict.candidate))
     table("windows", [_window(evaluations, window) for window in verdict.windows], f"{metric} on the newest images")
     for plate in verdict.report.pictures if verdict.report else ():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from PIL import Image
 
 from diffgram_flows.brains import before_after, contact_sheet, draw, draw_over
 from diffgram_flows.brains.drawing import compared
-from diffgram_flows.brains.strokes import colour_of
+from diffgram_flows.brains.strokes import colour_of, described
 from diffgram_flows.errors import ImageRejected
 from diffgram_flows.models import Annotation, Box, LabelMap, Seen
+from diffgram_flows.names import Attribute
 
 LABELS = LabelMap(tuple((number, f"label {number}") for number in range(12)))
 
@@ -108,6 +110,13 @@ def test_polygons_let_one_look_through_and_say_what_they_are() -> None:
     assert colour_of(3) in {colour for _, colour in drawn.crop((100, 80, 200, 98)).getcolors() or []}  # its label
     unsure = draw_over(clean, [polygon._replace(score=0.9)], LABELS)
     assert unsure.crop((0, 0, 400, 98)).tobytes() != drawn.crop((0, 0, 400, 98)).tobytes()
+
+
+def test_what_was_chosen_is_called_as_people_call_it() -> None:
+    named = replace(LABELS, attributes=(Attribute(3, "colour", ((7, "red"),)),))
+    tag = Annotation("tag", LABELS.labels[0][0], (), ((3, '{"id": 7}'), (4, "big")), 0.8)
+    assert described(tag, named) == f"{LABELS.names[0]} (red, big)"
+    assert described(Annotation("tag", 999), named) == "label 999"
 
 
 def test_tags_stand_in_lines_below_those_of_the_brain_before() -> None:

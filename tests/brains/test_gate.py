@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from diffgram_flows.brains import ClassScore, DetectionEvaluation, Gate, Interval
+from diffgram_flows.brains.evaluation import ClassificationEvaluation, TagScore
 from diffgram_flows.brains.gate import decide, remarks
 from diffgram_flows.errors import ConfigurationError
 
@@ -45,6 +46,21 @@ def test_every_label_with_enough_boxes_must_reach_its_floor_and_is_named() -> No
         "Its mAP50 of 0.7000 is below the required 0.7500.",
         "Its mAP50 of the label dog is 0.3000 (12 to find), below the required 0.5000 of every label.",
     )
+
+
+def test_a_choice_below_its_floor_is_called_as_people_call_it() -> None:
+    score = TagScore(precision=0.2, recall=0.2, f1=0.2, tags=30)
+    found = ClassificationEvaluation(
+        f1=0.9,
+        accuracy=0.9,
+        per_class={"cat / 3: red": score},
+        names={"cat / 3: red": "cat / colour: red"},
+        single=True,
+        tags=30,
+        images=30,
+    )
+    (reason,) = decide(Gate(min_class_score=0.5), found).reasons
+    assert reason.startswith("Its macro F1 of the label cat / colour: red is 0.2000 (30 to find), below")
 
 
 def test_the_first_brain_needs_only_the_floors() -> None:

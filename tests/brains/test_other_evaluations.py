@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from diffgram_flows.brains import Evaluation, evaluate, evaluate_classification,
 from diffgram_flows.brains.evaluation import NOTHING, Evidence, calibrate
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import Annotation, Box, LabelMap, Point, Prediction, Sample
+from diffgram_flows.names import Attribute
 
 LABELS = LabelMap(((5, "cat"), (9, "dog"), (7, "cow")))
 IDS = (5, 9, 7)
@@ -107,6 +109,54 @@ def test_choices_in_attributes_are_classes_where_somebody_has_chosen() -> None:
     assert seen.confusion.worst(3) == [("dog", "cat", 1), ("cat / 3: red", "cat / 3: blue", 1)]
     nothing = evidence(found).inspect([])
     assert nothing.mistakes == (2.0, 2.0, 2.0, 1.0, 1.0)
+
+
+def chose(label: int, *chosen: tuple[int, str]) -> Annotation:
+    return Annotation("tag", label, (), chosen, 0.9)
+
+
+def test_choices_are_called_as_people_call_them_and_known_by_their_ids() -> None:
+    named = replace(LABELS, attributes=(Attribute(3, " coat  colour", ((7, "red"), (8, "blue"))), Attribute(4)))
+    truth = [chose(5, (3, "red"), (4, "x")), chose(5, (3, '{"id": 8}')), chose(9, (3, "red"), (6, "y"))]
+    samples = [sample(row, one) for row, one in enumerate(truth)]
+    given = [said(0, truth[0]), said(1, chose(5, (3, "red"))), said(2, truth[2])]
+    found, bare = (evaluate_classification(samples, given, labels) for labels in (named, LABELS))
+    assert found.names == {
+        "cat / 3: red": "cat / coat colour: red",
+        'cat / 3: {"id": 8}': "cat / coat colour: blue",
+        "dog / 3: red": "dog / coat colour: red",
+    }
+    assert (found.name_of("cat / 4: x"), found.name_of("dog / 6: y")) == ("cat / 4: x", "dog / 6: y")
+    assert replace(found, names={}) == bare  # they are of the same classes
+    assert (bare.names, "names" in bare.to_json()) == ({}, False)
+    again = Evaluation.from_json(json.loads(json.dumps(found.to_json())))
+    assert again == found
+    assert evidence(found).inspect(given).confusion.worst(2) == [
+        ("cat / coat colour: blue", "cat / coat colour: red", 1)
+    ]
+
+
+def test_what_has_the_same_name_is_told_apart() -> None:
+    twins = LabelMap(((5, "cat"), (9, "cat")), tuple(Attribute(i, "colour", ((8, "red"),)) for i in (3, 4, 6)))
+    truth = [chose(5, (3, "red"), (4, "red")), chose(9, (6, "red")), chose(9, (6, "8"))]
+    samples = [sample(row, one) for row, one in enumerate(truth)]
+    answers = [said(0, truth[0]), said(1, truth[1]), said(2, truth[1])]
+    found = evaluate_classification(samples, answers, twins)
+    assert {found.name_of(key): score.f1 for key, score in found.per_class.items()} == {
+        "cat (id 5)": 1.0,
+        "cat (id 9)": 1.0,
+        "cat (id 5) / colour (id 3): red": 1.0,
+        "cat (id 5) / colour (id 4): red": 1.0,
+        "cat (id 9) / 6: red": pytest.approx(2 / 3),  # both answers read "red"
+        "cat (id 9) / 6: 8": 0.0,
+    }
+    assert found.f1 == pytest.approx(evidence(found).replicates(np.ones((1, 3)))[0])
+    labels = evidence(found).inspect(answers).confusion.labels
+    assert len(set(labels)) == len(labels)
+
+    drawn = sample(1, area(5, 0, 5), area(9, 5, 9))
+    assert list(evaluate_segmentation([drawn], [], twins).per_class) == ["cat (id 5)", "cat (id 9)"]
+    assert list(evaluate([drawn], [], twins).per_class) == ["cat (id 5)", "cat (id 9)"]
 
 
 def test_areas_pixel_by_pixel() -> None:

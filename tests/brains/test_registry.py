@@ -5,15 +5,18 @@ import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from diffgram_flows.brains import BrainRecord, DetectionEvaluation, Epoch, Manifest, Registry, TrainingOptions
+from diffgram_flows.brains.evaluation import ClassificationEvaluation, TagScore
 from diffgram_flows.brains.records import package_versions
 from diffgram_flows.errors import BrainNotFound, BrainTampered, ConfigurationError, NoChampion
 from diffgram_flows.models import BrainRef, Failure, LabelMap
+from diffgram_flows.names import Attribute
 
 
 def manifest() -> Manifest:
@@ -132,6 +135,34 @@ def test_a_label_map_that_was_edited_is_found(registry: Registry) -> None:
     path.write_text(json.dumps(value))
     with pytest.raises(BrainTampered, match="label map"):
         registry.get(ref(1))
+
+
+def test_what_people_called_attributes_is_kept_and_older_manifests_know_nothing_of_it(registry: Registry) -> None:
+    score = TagScore(precision=0.5, recall=0.5, f1=0.5, tags=4)
+    named = ClassificationEvaluation(
+        f1=0.5,
+        accuracy=0.5,
+        per_class={"blue / 3: big": score},
+        names={"blue / 3: big": "blue / size: big"},
+        single=True,
+        tags=4,
+        images=4,
+    )
+    known = manifest()
+    label_map = LabelMap(known.label_map.labels, (Attribute(3, "size", ((7, "big"),)),))
+    with registry.draft("tags") as draft:
+        record = registry.add("tags", draft, replace(known, label_map=label_map, metrics={"test": named}))
+    again = registry.manifest(record.ref)
+    assert again == record.manifest
+    assert again.label_map.attributes == label_map.attributes
+
+    path = record.folder / "manifest.json"
+    value = json.loads(path.read_text("utf-8"))
+    del value["attribute_groups"], value["metrics"]["test"]["names"]
+    path.write_text(json.dumps(value))
+    older = registry.manifest(record.ref)
+    assert older == replace(record.manifest, metrics={"test": replace(named, names={})})
+    assert older.label_map.attributes == ()
 
 
 def test_promote_and_roll_back(registry: Registry) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 from PIL import Image
 from servers.shelf import SIZE, Shelf
 
+from diffgram_flows.datasets import load_snapshot
+from diffgram_flows.datasets.manifest import MANIFEST, read_manifest, write_manifest
 from diffgram_flows.models import Annotation, Box
+from diffgram_flows.names import Attribute
 
 
 def pointed(kind: str, *points: tuple[int, int], **more: Any) -> dict[str, Any]:
@@ -34,6 +37,26 @@ def test_a_snapshot_keeps_every_kind_cut_to_its_image(shelf: Shelf) -> None:
         Annotation("tag", 7, (), ((2, "XY-99"),)),
     )
     assert (report.clipped, dict(report.skipped)) == (1, {"type cuboid": 1})
+
+
+def test_what_people_call_attributes_comes_with_the_snapshot(shelf: Shelf) -> None:
+    options = [{"id": 3, "name": "heavily", "archived": False}]
+    shelf.groups = [{"id": 1, "name": "occluded", "prompt": "How much?", "attribute_template_list": options}]
+    shelf.groups += [{"id": 2, "name": None, "prompt": None}]
+    shelf.finish("a.jpg", Box(4, 1, 2, 30, 40))
+    made, _ = shelf.snapshot()
+    read = load_snapshot(made.folder, shelf.cache)
+    named = (Attribute(1, "occluded", ((3, "heavily"),)), Attribute(2))
+    assert made.label_map.attributes == read.label_map.attributes == named
+
+
+def test_a_snapshot_of_which_nobody_wrote_down_the_attributes_is_read(shelf: Shelf) -> None:
+    shelf.finish("a.jpg", Box(4, 1, 2, 30, 40))
+    made, _ = shelf.snapshot()
+    facts = read_manifest(made.folder)
+    del facts["attribute_groups"]
+    (made.folder / MANIFEST).write_bytes(write_manifest(made.folder, facts))
+    assert load_snapshot(made.folder, shelf.cache).label_map == made.label_map
 
 
 def test_a_frame_of_a_video_is_an_image_and_a_video_is_refused_by_name(shelf: Shelf) -> None:

@@ -45,13 +45,18 @@ class CountingStore(FileStore):
 
 @dataclass
 class Shelf:
-    """Images of a bucket that are imported and finished."""
+    """Images of a bucket that are imported and finished.
+
+    Attributes:
+        groups: Attribute groups, as an export has them.
+    """
 
     store: CountingStore
     ledger: Ledger
     folder: Path
     workdir: Path
     labels: dict[int, str] = field(default_factory=lambda: {4: "car", 7: "person"})
+    groups: list[dict[str, Any]] = field(default_factory=list)
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -108,7 +113,8 @@ class Shelf:
         """What is finished, as the server writes it: keys sorted as texts. Keyword arguments change the export."""
         entries = {str(entry["file"]["id"]): entry for entry in self.entries.values()}
         content: dict[str, Any] = {key: entries[key] for key in sorted(entries)}
-        content |= {"attribute_groups_reference": [], "label_map": {str(i): name for i, name in self.labels.items()}}
+        labels = {str(i): name for i, name in self.labels.items()}
+        content |= {"attribute_groups_reference": self.groups, "label_map": labels}
         data = json.dumps(content).encode()
         facts = FinishedExport(export_id, lambda: io.BytesIO(data), set(map(int, entries)), self.labels, all_human)
         return replace(facts, **changes)

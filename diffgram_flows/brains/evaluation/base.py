@@ -67,7 +67,9 @@ class Evaluation(ABC):
         kind: Names the subclass in JSON.
         metric: What ``value`` is; brains are compared by it.
         images: Judged images, also those with nothing to find.
-        per_class: By label name, only classes that were there to find.
+        per_class: By label name, only classes that were there to find. What is chosen in an attribute has the group's
+            id in its key, which stays what it is when people rename the group.
+        names: What people call such a class, by its key.
         evidence: Image by image; not written to JSON, and ``None`` after reading it.
     """
 
@@ -75,6 +77,7 @@ class Evaluation(ABC):
     metric: ClassVar[str]
     images: int
     per_class: Mapping[str, ClassResult]
+    names: Mapping[str, str] = field(default_factory=dict)
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
     _kinds: ClassVar[dict[str, type[Evaluation]]] = {}
@@ -97,9 +100,14 @@ class Evaluation(ABC):
     def truths(self) -> int:
         """How many things there were to find; 0 means that nothing was judged."""
 
+    def name_of(self, key: str) -> str:
+        """What people call a class of :attr:`per_class`."""
+        return self.names.get(key, key)
+
     def to_json(self) -> dict[str, Any]:
+        left_out = {"evidence"} if self.names else {"evidence", "names"}
         return {"kind": self.kind} | {
-            item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "evidence"
+            item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name not in left_out
         }
 
     @classmethod

@@ -14,6 +14,7 @@ from diffgram_flows.brains.evaluation.choices import Bools, Choices, paired
 from diffgram_flows.brains.evaluation.confusion import NOTHING, Confusion, Inspection
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import Annotation, LabelMap, Prediction, Sample
+from diffgram_flows.names import distinct
 
 _THRESHOLD = 0.5
 
@@ -92,7 +93,8 @@ def evaluate_classification(
         samples: The truth: their annotations of type ``tag`` with attributes. Without a prediction, no tag was given.
         predictions: Tags with scores in ``annotations``, with the samples' keys; what is not a tag, or of a label that
             is not in the map, is ignored.
-        label_map: The classes; the labels of all tags must be in it.
+        label_map: The classes; the labels of all tags must be in it. What it calls their attributes, the evaluation
+            calls them.
         threshold: Of images that may have several tags, those from this score on are the answer.
         single: Whether an image has one tag at most; ``None`` finds out from the samples.
 
@@ -105,11 +107,11 @@ def evaluate_classification(
     one = single if single is not None else bool((truth.sum(axis=1) <= 1).all())
     evidence = TagEvidence(samples, label_map, truth, scores, kept, single=one, threshold=threshold)
     found = {}
-    for name, wanted, given in zip(evidence.names, evidence.truth.T, evidence.answer.T, strict=True):
+    for key, wanted, given in zip(evidence.keys, evidence.truth.T, evidence.answer.T, strict=True):
         if wanted.any():
             right, tags = int((wanted & given).sum()), int(wanted.sum())
             f1 = 2 * right / (tags + int(given.sum()))
-            found[name] = TagScore(right / max(1, int(given.sum())), right / tags, f1, tags)
+            found[key] = TagScore(right / max(1, int(given.sum())), right / tags, f1, tags)
     return ClassificationEvaluation(
         f1=float(np.mean([score.f1 for score in found.values()])) if found else 0.0,
         accuracy=float((evidence.truth == evidence.answer).all(axis=1).mean()) if len(samples) else 0.0,
@@ -117,6 +119,9 @@ def evaluate_classification(
         single=one,
         tags=int(truth.sum()),
         images=len(samples),
+        names={
+            key: name for key, name in zip(evidence.keys, evidence.names, strict=True) if key in found and name != key
+        },
         evidence=evidence,
     )
 
@@ -125,7 +130,8 @@ class TagEvidence:
     """The tags of every image and their scores, and what was chosen in them.
 
     Attributes:
-        names: Of all classes: C labels, then K choices.
+        keys: Of all classes: C labels, then K choices.
+        names: What people call them.
         truth: ``[N, C + K]``.
         answer: ``[N, C + K]``: what every image got, where it can be right or wrong.
     """
@@ -145,7 +151,9 @@ class TagEvidence:
         self._tags, self._scores = truth, scores
         self._single, self._threshold = single, threshold
         self._choices = Choices.of(samples, label_map)
-        self.names = (*label_map.names, *self._choices.names)
+        labels = distinct(label_map.name_of()).values()
+        self.keys = (*labels, *self._choices.keys)
+        self.names = (*labels, *self._choices.names)
         self.truth: Bools = np.hstack([truth, self._choices.truth])
         self.answer = self._answers(scores, predictions)
 
