@@ -173,8 +173,9 @@ class TrainOptions(_Form):
     """When and how a brain is trained."""
 
     brain: str = Field(default="detector", pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the brain.")
-    method: Literal["object_detection", "classification", "semantic_segmentation"] = Field(
-        default="object_detection", description="What it learns: boxes, tags with their attributes, or polygons."
+    method: Literal["object_detection", "retinanet", "classification", "semantic_segmentation"] = Field(
+        default="object_detection",
+        description="What it learns: boxes (retinanet: by keras-hub's network), tags with their attributes, areas.",
     )
     min_new_images: int = Field(
         default=50, ge=1, description="Images that the newest snapshot must have over the last one that was trained on."
@@ -184,7 +185,9 @@ class TrainOptions(_Form):
     steps: int = Field(default=800, ge=1, description="Gradient steps from scratch.")
     warm_steps: int = Field(default=600, ge=1, description="Gradient steps from the champion.")
     batch_size: int = Field(default=8, ge=1, description="Images in one step.")
-    learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate.")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="Peak learning rate. Empty: what suits the method."
+    )
     balance: float = Field(
         default=0.0,
         ge=0,
@@ -195,7 +198,9 @@ class TrainOptions(_Form):
         default=0, ge=0, description="Twentieths of the training without a better result after which it ends; 0: never."
     )
     backbone: str = Field(default="small", description="Ours, or a network of keras.applications like MobileNetV2.")
-    backbone_weights: str = Field(default="", description="A file with weights of that network, or imagenet.")
+    backbone_weights: str = Field(
+        default="", description="A file with weights of that network, or imagenet; for retinanet a preset of keras-hub."
+    )
     frozen: float = Field(
         default=0.0, ge=0, le=1, description="Share of the steps in which a pretrained network does not learn."
     )

@@ -28,7 +28,10 @@ FLOORS = [
 APART = {"sandbox"}
 PREFECT_ROOMS = {"tasks", "blocks", "reports"}
 FRONT_DOOR = {"project"}  # what the package's own __init__ opens when it is asked for, and not before
-HEAVY = ("tensorflow", "keras", "boto3", "botocore", "google.cloud", "prefect_aws", "matplotlib", "sklearn", "pyarrow")
+HEAVY = (
+    *("tensorflow", "keras", "keras_hub", "boto3", "botocore", "google.cloud", "prefect_aws"),
+    *("matplotlib", "sklearn", "pyarrow"),
+)
 
 
 def modules(folder: Path) -> list[Path]:

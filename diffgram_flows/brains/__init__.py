@@ -36,7 +36,7 @@ from diffgram_flows.brains.registry import Registry
 from diffgram_flows.brains.results import read_predictions, write_predictions
 from diffgram_flows.brains.thresholds import best_threshold
 from diffgram_flows.brains.tiling import Tiling
-from diffgram_flows.brains.training import train_brain
+from diffgram_flows.brains.training import options_for, starting_from, train_brain
 from diffgram_flows.brains.verdict import Plate, Report, Verdict
 
 __all__ = [
@@ -80,12 +80,14 @@ __all__ = [
     "judge",
     "load_legacy",
     "loss_curve",
+    "options_for",
     "pictures_of",
     "precision_recall",
     "predict_many",
     "predict_objects",
     "sample_key",
     "settle",
+    "starting_from",
     "read_predictions",
     "train_brain",
     "write_predictions",

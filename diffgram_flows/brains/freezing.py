@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from diffgram_flows.brains.methods import find_method
 from diffgram_flows.brains.methods.in_tensorflow import module
 from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.errors import ConfigurationError
@@ -31,7 +32,7 @@ def freeze(record: BrainRecord, path: Path) -> None:
     record.verify()
     if _LEGACY_GRAPH in record.manifest.files:
         shutil.copyfile(record.folder / _LEGACY_GRAPH, path)
-    elif record.manifest.method == "object_detection":
+    elif find_method(record.manifest.method).finds == "boxes":
         module("frozen").freeze(record, path)
     else:
         raise ConfigurationError(

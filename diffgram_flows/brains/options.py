@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class TrainingOptions:
         width: Channels of the network's first layer; the deeper ones are multiples of it.
         backbone: ``small`` (ours, of ``width``) or a network of ``keras.applications``: one of :data:`BACKBONES`.
         backbone_weights: A file with weights of the backbone, ``imagenet`` to fetch them, nothing to begin at random.
+            For ``retinanet`` a preset of keras-hub: a folder, or a name to fetch it by.
         head: Channels of the layers that classes and boxes are read from.
         batch_size: Images a step.
         steps: Optimiser steps.
@@ -104,9 +106,15 @@ class TrainingOptions:
                 )
 
     def weights_digest(self) -> str | None:
-        """SHA-256 of the file with the backbone's weights, ``None`` where there is no file."""
+        """SHA-256 of the file, or of all files of the folder, with the backbone's weights; ``None`` without any."""
         path = Path(self.backbone_weights)
-        return sha256_of(path) if self.backbone_weights not in ("", IMAGENET) and path.is_file() else None
+        if self.backbone_weights in ("", IMAGENET) or not path.exists():
+            return None
+        if path.is_file():
+            return sha256_of(path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{sha256_of(file)} {file.relative_to(path).as_posix()}\n" for file in files]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffgram_flows.brains.evaluation import Interval, difference, draw_of, pictures_of
 from diffgram_flows.brains.gate import Gate, decide, remarks
-from diffgram_flows.brains.methods import find_method
+from diffgram_flows.brains.methods import check_same_kind, find_method
 from diffgram_flows.brains.prediction import Brain, distinct
 from diffgram_flows.brains.promoting import promote as promote_in_both
 from diffgram_flows.brains.recency import WindowScore, window_scores
@@ -52,6 +52,7 @@ def judge(
 
     Raises:
         NotEnoughData: There is no image, or none with anything to find.
+        ConfigurationError: They do not find the same kind of things.
         LabelMapChanged: The champion's labels are not the first ones of the candidate.
         BrainTampered: A file of one of them was changed.
         ChampionChanged: Somebody else became the champion in the meantime.
@@ -61,6 +62,7 @@ def judge(
     in_use = champion.ref if champion else None
     if in_use == candidate.ref:
         champion = None
+    check_same_kind(candidate.ref.name, candidate.manifest.method, champion)
     _check_labels(candidate, champion)
     gate = gate or Gate()
     mine = _judged(candidate, samples, candidate.manifest.label_map)

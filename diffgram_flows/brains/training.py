@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from diffgram_flows.brains.checkpoints import checkpoints_of, order_key
 from diffgram_flows.brains.evaluation import Evaluation, pictures_of
-from diffgram_flows.brains.methods import Method, Trained, find_method
+from diffgram_flows.brains.methods import Method, Trained, check_same_kind, find_method
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.prediction import Brain, distinct
 from diffgram_flows.brains.records import BrainRecord, Manifest, package_versions
 from diffgram_flows.brains.registry import Registry
-from diffgram_flows.errors import LabelMapChanged, NotEnoughData
+from diffgram_flows.errors import ConfigurationError, LabelMapChanged, NotEnoughData
 from diffgram_flows.models import BrainRef, Prediction, Progress, Sample, Snapshot, Split, no_progress
 
 _BATCH_SIZE = 16
@@ -52,12 +53,14 @@ def train_brain(
         NotEnoughData: No training image, or none with anything that the method learns from.
         LabelMapChanged: The labels of ``start_from`` are not the first ones of the snapshot.
         BrainNotFound, BrainTampered: ``start_from`` is not there, or was changed.
-        ConfigurationError: An unknown method, or TensorFlow is not installed.
+        ConfigurationError: An unknown method, one that finds something else than the champion of that name, or one by
+            which ``start_from`` did not learn; or TensorFlow is not installed.
         Busy: Another process is at the same training.
     """
     way = find_method(method)
+    check_same_kind(name, method, registry.champion(name))
     _check_material(snapshot, way)
-    parent = _parent(snapshot, registry, start_from)
+    parent = _parent(snapshot, registry, start_from, method)
     key = order_key(snapshot, options, start_from, method)
     with _kept(checkpoints, name, key) as unfinished, registry.draft(name) as draft:
         trained = way.train(snapshot, draft, options, parent=parent, progress=progress, checkpoints=unfinished)
@@ -65,6 +68,20 @@ def train_brain(
         unjudged = BrainRecord(BrainRef(name, registry.next_version(name)), draft, manifest)
         metrics, threshold = _judged(way, unjudged, snapshot)
         return registry.add(name, draft, manifest.judged(metrics, threshold))
+
+
+def options_for(method: str, **chosen: Any) -> TrainingOptions:
+    """Options with the learning rate that suits a method, unless one is chosen.
+
+    Raises:
+        ConfigurationError: An unknown method, or a number is out of range.
+    """
+    return TrainingOptions(**{"learning_rate": find_method(method).learning_rate, **chosen})
+
+
+def starting_from(champion: BrainRecord | None, method: str) -> BrainRecord | None:
+    """The champion, if a training by that method can start from its weights."""
+    return champion if champion and champion.manifest.method == method else None
 
 
 @contextmanager
@@ -91,10 +108,15 @@ def _any_to_learn(samples: Iterable[Sample], method: Method) -> bool:
     return any(annotation.type in method.instance_types for sample in samples for annotation in sample.annotations)
 
 
-def _parent(snapshot: Snapshot, registry: Registry, start_from: BrainRef | None) -> BrainRecord | None:
+def _parent(snapshot: Snapshot, registry: Registry, start_from: BrainRef | None, method: str) -> BrainRecord | None:
     if start_from is None:
         return None
     parent = registry.get(start_from)
+    if starting_from(parent, method) is None:
+        raise ConfigurationError(
+            f"{start_from} learned {parent.manifest.method}; {method} has other layers than its weights are of.",
+            cure="Train from scratch, or by the same method.",
+        )
     known = parent.manifest.label_map
     if not known.is_prefix_of(snapshot.label_map):
         raise LabelMapChanged(

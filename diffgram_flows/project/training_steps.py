@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffgram_flows.brains import BrainRecord, Registry, TrainingOptions, judge, settle, train_brain
+from diffgram_flows.brains import BrainRecord, Registry, judge, options_for, settle, starting_from, train_brain
 from diffgram_flows.brains.promoting import reconcile_promotions
 from diffgram_flows.datasets import ImageCache, SnapshotOptions, export_finished, make_snapshot
 from diffgram_flows.diffgram import DiffgramClient
@@ -17,6 +17,7 @@ from diffgram_flows.importing import refresh_jobs
 from diffgram_flows.ledger import Ledger, open_ledger
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import Snapshot
+from diffgram_flows.project.places import Places
 from diffgram_flows.project.training_status import State, TrainingStatus
 
 _WORKED_ON = frozenset({"active", "complete"})
@@ -37,6 +38,7 @@ class Order:
         from_champion: Whether it starts from the champion's weights.
         options: Fields of :class:`~diffgram_flows.brains.TrainingOptions`.
         validation_share, test_share: Which parts of the images choose the threshold, and judge.
+        store_uri: Where brains and snapshots are kept instead of in the work folder; empty for that.
     """
 
     url: str
@@ -53,6 +55,12 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1
     test_share: float = 0.2
+    store_uri: str = ""
+
+    @property
+    def places(self) -> Places:
+        """Where brains and snapshots are kept."""
+        return Places(Path(self.workdir), self.store_uri)
 
 
 def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
@@ -68,14 +76,14 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
     Raises:
         DiffgramFlowsError: Why there is no new brain.
     """
-    workdir = Path(order.workdir)
+    workdir, places = Path(order.workdir), order.places
     # The same target as that of the flows, so that both share label map, snapshots and quotas.
     target = f"{order.url}/{order.project}/{order.directory_id}"
-    with closing(open_ledger(str(workdir / "ledger.db"), target)) as ledger:
+    with closing(places), closing(open_ledger(str(workdir / "ledger.db"), target)) as ledger:
         keys = (order.url, order.project, order.client_id, order.client_secret)
         with DiffgramClient(*keys, pacer=ledger.pacer(order.url)) as client:
-            snapshot = _snapshot(order, workdir, client, ledger, tell)
-        registry = Registry(workdir / "brains")
+            snapshot = _snapshot(order, places, client, ledger, tell)
+        registry = places.registry
         reconcile_promotions(registry, ledger, [order.name])
         record = _train(order, snapshot, registry, workdir / "training", tell)
         ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
@@ -86,8 +94,9 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
     return TrainingStatus("ready", 100, str(record.ref), verdict.promoted, map50, verdict.reason)
 
 
-def _snapshot(order: Order, workdir: Path, client: DiffgramClient, ledger: Ledger, tell: Tell) -> Snapshot:
+def _snapshot(order: Order, places: Places, client: DiffgramClient, ledger: Ledger, tell: Tell) -> Snapshot:
     """What people finished, as a snapshot that can be trained on and judged by."""
+    workdir = places.workdir
     tell(TrainingStatus("exporting"))
     job_ids = [order.job_id] if order.job_id is not None else _jobs(client)
     refresh_jobs(client, ledger, job_ids)
@@ -106,6 +115,7 @@ def _snapshot(order: Order, workdir: Path, client: DiffgramClient, ledger: Ledge
             None,
             client,
             folder=workdir / "snapshots",
+            shared=places.shared_snapshots,
             options=SnapshotOptions(order.validation_share, order.test_share),
             progress=_telling(tell, "exporting", 50, 100),
         )
@@ -124,7 +134,7 @@ def _jobs(client: DiffgramClient) -> list[int]:
 
 def _train(order: Order, snapshot: Snapshot, registry: Registry, checkpoints: Path, tell: Tell) -> BrainRecord:
     tell(TrainingStatus("training"))
-    champion = registry.champion(order.name) if order.from_champion else None
+    parent = starting_from(registry.champion(order.name) if order.from_champion else None, order.method)
     told = _telling(tell, "training", 0, 100)
 
     def progress(done: int, total: int, note: str = "") -> None:
@@ -136,9 +146,9 @@ def _train(order: Order, snapshot: Snapshot, registry: Registry, checkpoints: Pa
         snapshot,
         name=order.name,
         registry=registry,
-        options=replace(TrainingOptions(), **order.options),
+        options=options_for(order.method, **order.options),
         method=order.method,
-        start_from=champion.ref if champion else None,
+        start_from=parent.ref if parent else None,
         checkpoints=checkpoints,
         progress=progress,
     )

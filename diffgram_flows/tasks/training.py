@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from diffgram_flows.brains import Gate, TrainingOptions, Verdict, WindowScore, judge, loss_curve, settle, train_brain
+from diffgram_flows.brains import (
+    Gate,
+    TrainingOptions,
+    Verdict,
+    WindowScore,
+    judge,
+    loss_curve,
+    options_for,
+    settle,
+    starting_from,
+    train_brain,
+)
 from diffgram_flows.brains.mirroring import mirror
 from diffgram_flows.brains.promoting import reconcile_promotions
 from diffgram_flows.datasets import ImageSource, latest_snapshot
@@ -27,14 +38,15 @@ def train(parameters: TrainParameters) -> str:
     snapshot = _snapshot(workspace, parameters)
     options = parameters.training
     champion = workspace.champion(options.brain) if options.from_champion else None
+    parent = starting_from(champion, options.method)
     with watched("Training", "training") as progress:
         record = train_brain(
             snapshot,
             name=options.brain,
             registry=workspace.registry,
-            options=_training_options(options, warm=champion is not None),
+            options=_training_options(options, warm=parent is not None),
             method=options.method,
-            start_from=champion.ref if champion else None,
+            start_from=parent.ref if parent else None,
             checkpoints=workspace.workdir / "training",
             progress=progress,
         )
@@ -95,7 +107,8 @@ def _snapshot(workspace: Workspace, parameters: TrainParameters) -> Snapshot:
 def _training_options(options: TrainOptions, *, warm: bool) -> TrainingOptions:
     same = {"image_size", "batch_size", "learning_rate", "balance", "patience", "seed", "deterministic"}
     same |= {"backbone", "backbone_weights", "frozen"}
-    return TrainingOptions(**options.model_dump(include=same), steps=options.warm_steps if warm else options.steps)
+    chosen = options.model_dump(include=same, exclude_none=True)
+    return options_for(options.method, **chosen, steps=options.warm_steps if warm else options.steps)
 
 
 def _gate(options: TrainOptions) -> Gate:

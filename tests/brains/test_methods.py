@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from brains.conftest import COLOURS, LABELS, SIDE, MakeSamples, MakeSnapshot
 from PIL import Image, ImageDraw
 
-from diffgram_flows.brains import Brain, Registry, TrainingOptions, pictures_of, train_brain
+from diffgram_flows.brains import Brain, Registry, TrainingOptions, judge, pictures_of, train_brain
 from diffgram_flows.brains.tags import TAG, UNKNOWN, TagClass, tag_classes, tag_truth, tags_of
-from diffgram_flows.errors import BrainTampered, NotEnoughData
+from diffgram_flows.errors import BrainTampered, ConfigurationError, NotEnoughData
 from diffgram_flows.masks import mask_of
 from diffgram_flows.models import Annotation, LabelMap, Point, Sample, Snapshot, Split
 
@@ -126,6 +127,24 @@ def test_nothing_of_the_kind_to_learn(
     snapshot = make_snapshot(make_samples(3))  # boxes only
     with pytest.raises(NotEnoughData, match=f"none of them with {said}"):
         train_brain(snapshot, name="other", registry=registry, options=LEARN, method=method)
+
+
+def test_a_name_belongs_to_what_it_finds(tmp_path: Path, make_snapshot: MakeSnapshot) -> None:
+    snapshot = material(tmp_path, make_snapshot, "polygon")
+    registry, quick = Registry(tmp_path / "brains"), replace(LEARN, steps=1)
+    boxes = train_brain(snapshot, name="cars", registry=registry, options=quick)
+    registry.promote(boxes.ref)
+    with pytest.raises(ConfigurationError, match="cars finds boxes: its champion cars@1") as caught:
+        train_brain(snapshot, name="cars", registry=registry, options=quick, method="semantic_segmentation")
+    assert "another name" in caught.value.cure
+    areas = train_brain(snapshot, name="areas", registry=registry, options=quick, method="semantic_segmentation")
+    with registry.draft("cars") as draft:
+        shutil.copytree(areas.folder, draft, dirs_exist_ok=True)
+        stray = registry.add("cars", draft, replace(areas.manifest, files={}))
+    with pytest.raises(ConfigurationError, match="finds areas"):
+        judge(stray, registry, snapshot.split("test"))
+    with pytest.raises(ConfigurationError, match="areas@1 learned semantic_segmentation"):
+        train_brain(snapshot, name="cars", registry=registry, options=quick, start_from=areas.ref)
 
 
 RED, BLUE = TagClass(70), TagClass(40)

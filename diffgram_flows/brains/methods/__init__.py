@@ -6,11 +6,14 @@ from diffgram_flows.brains.methods.classification import Classification
 from diffgram_flows.brains.methods.legacy_detection import LegacyDetection
 from diffgram_flows.brains.methods.object_detection import ObjectDetection
 from diffgram_flows.brains.methods.protocol import Method, Model, Trained
+from diffgram_flows.brains.methods.retinanet import RetinaNet
 from diffgram_flows.brains.methods.semantic_segmentation import SemanticSegmentation
+from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.errors import ConfigurationError
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (ObjectDetection(), Classification(), SemanticSegmentation(), LegacyDetection())
+    method.name: method
+    for method in (ObjectDetection(), RetinaNet(), Classification(), SemanticSegmentation(), LegacyDetection())
 }
 
 
@@ -27,4 +30,21 @@ def find_method(name: str) -> Method:
     return METHODS[name]
 
 
-__all__ = ["METHODS", "Method", "Model", "ObjectDetection", "Trained", "find_method"]
+def check_same_kind(name: str, method: str, champion: BrainRecord | None) -> None:
+    """Refuse a brain that finds something else than the champion of its name.
+
+    Raises:
+        ConfigurationError: They cannot be compared.
+    """
+    if champion is None:
+        return
+    mine, theirs = find_method(method), find_method(champion.manifest.method)
+    if mine.finds != theirs.finds:
+        raise ConfigurationError(
+            f"{name} finds {theirs.finds}: its champion {champion.ref} learned {theirs.name}, and a brain that learned "
+            f"{mine.name} finds {mine.finds}.",
+            cure="Give the new brain another name.",
+        )
+
+
+__all__ = ["METHODS", "Method", "Model", "ObjectDetection", "Trained", "check_same_kind", "find_method"]

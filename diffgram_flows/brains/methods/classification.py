@@ -15,6 +15,7 @@ class Classification(InTensorflow):
     """Says which tags an image has, and what is chosen in their attributes."""
 
     name: ClassVar[str] = "classification"
+    finds: ClassVar[str] = "tags"
     part: ClassVar[str] = "classifier"
     instance_types: ClassVar[frozenset[str]] = frozenset({"tag"})
 

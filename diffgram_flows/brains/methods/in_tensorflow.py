@@ -13,6 +13,13 @@ from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import Progress, Snapshot
 
+_TENSORFLOW = "Install diffgram-flows with the extra tensorflow, or tensorflow-cpu where there is no GPU."
+_CURES = {
+    "tensorflow": _TENSORFLOW,
+    "keras": _TENSORFLOW,
+    "keras_hub": "Install diffgram-flows with the extras tensorflow and keras-hub.",
+}
+
 
 class InTensorflow:
     """The half of a method that trains and loads.
@@ -22,6 +29,7 @@ class InTensorflow:
     """
 
     part: ClassVar[str]
+    learning_rate: ClassVar[float] = TrainingOptions().learning_rate
 
     def train(
         self,
@@ -47,14 +55,11 @@ def module(part: str) -> ModuleType:
     """A module of :mod:`diffgram_flows.brains.tensorflow`.
 
     Raises:
-        ConfigurationError: TensorFlow is not installed.
+        ConfigurationError: TensorFlow, or what the method needs beside it, is not installed.
     """
     try:
         return importlib.import_module(f"diffgram_flows.brains.tensorflow.{part}")
     except ModuleNotFoundError as error:
-        if error.name not in ("tensorflow", "keras"):
+        if error.name not in _CURES:
             raise
-        raise ConfigurationError(
-            f"The package {error.name} is not installed.",
-            cure="Install diffgram-flows with the extra tensorflow, or tensorflow-cpu where there is no GPU.",
-        ) from error
+        raise ConfigurationError(f"The package {error.name} is not installed.", cure=_CURES[error.name]) from error

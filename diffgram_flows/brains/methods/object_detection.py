@@ -15,6 +15,7 @@ class ObjectDetection(InTensorflow):
     """The anchor-free detector of :mod:`diffgram_flows.brains.tensorflow`."""
 
     name: ClassVar[str] = "object_detection"
+    finds: ClassVar[str] = "boxes"
     part: ClassVar[str] = "detector"
     instance_types: ClassVar[frozenset[str]] = frozenset({"box", "polygon"})
 

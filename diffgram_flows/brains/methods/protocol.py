@@ -68,14 +68,22 @@ class Method(Protocol):
 
     Attributes:
         name: What manifests and callers name it by.
+        finds: What its brains say: ``boxes``, ``tags`` or ``areas``. Only brains that find the same can be compared.
         instance_types: Diffgram's types of instances that it learns from.
+        learning_rate: The peak that suits its network.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
+    def finds(self) -> str: ...
+
+    @property
     def instance_types(self) -> frozenset[str]: ...
+
+    @property
+    def learning_rate(self) -> float: ...
 
     def train(
         self,

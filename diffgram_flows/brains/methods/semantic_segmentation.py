@@ -16,6 +16,7 @@ class SemanticSegmentation(InTensorflow):
     """Paints every pixel with the classes it belongs to, and draws polygons around what it painted."""
 
     name: ClassVar[str] = "semantic_segmentation"
+    finds: ClassVar[str] = "areas"
     part: ClassVar[str] = "segmenter"
     instance_types: ClassVar[frozenset[str]] = frozenset({"polygon"})
 

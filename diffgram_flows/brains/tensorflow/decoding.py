@@ -21,18 +21,28 @@ def to_boxes(grid: Grid, distances: Any) -> Any:
 
 
 def detect(grid: Grid, outputs: dict[str, Any]) -> dict[str, Any]:
-    """The best boxes of each image: one class a point, and non-maximum suppression within each class.
+    """The best boxes of each image, as of :func:`best_boxes`."""
+    return best_boxes(to_boxes(grid, outputs["distances"]), outputs["classes"], grid.size)
+
+
+def best_boxes(boxes: Any, logits: Any, size: int) -> dict[str, Any]:
+    """The best boxes of each image: one class a box, and non-maximum suppression within each class.
+
+    Args:
+        boxes: ``[B, N, 4]``, (x_min, y_min, x_max, y_max) in pixels of the square.
+        logits: ``[B, N, C]``, of their classes.
+        size: Side of the square in pixels.
 
     Returns:
         ``detection_boxes`` ``[B, MAX_BOXES, 4]`` (y_min, x_min, y_max, x_max in [0, 1]), ``detection_scores`` and
         ``detection_classes`` (class indices) ``[B, MAX_BOXES]``, all best first and padded with zeros, and
         ``num_detections`` ``[B]``.
     """
-    scores = tf.sigmoid(outputs["classes"])
+    scores = tf.sigmoid(logits)
     best = tf.one_hot(tf.argmax(scores, -1), scores.shape[-1])
-    boxes = tf.gather(to_boxes(grid, outputs["distances"]) / grid.size, [1, 0, 3, 2], axis=-1)
+    corners = tf.gather(boxes / size, [1, 0, 3, 2], axis=-1)
     found = tf.image.combined_non_max_suppression(
-        boxes[:, :, None],
+        corners[:, :, None],
         scores * best,
         max_output_size_per_class=MAX_BOXES,
         max_total_size=MAX_BOXES,

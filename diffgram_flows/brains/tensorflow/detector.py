@@ -18,7 +18,9 @@ from diffgram_flows.brains.tensorflow.lesson import Lesson
 from diffgram_flows.brains.tensorflow.loading import load_program
 from diffgram_flows.brains.tensorflow.loss import DetectionObjective
 from diffgram_flows.brains.tensorflow.network import build_network
+from diffgram_flows.brains.tensorflow.objective import Objective
 from diffgram_flows.brains.tensorflow.targets import truth
+from diffgram_flows.brains.tensorflow.warm_start import OWN_CLASS_LAYER, ClassLayer
 from diffgram_flows.models import Box, LabelMap, Prediction, Sample, Snapshot
 
 
@@ -30,15 +32,44 @@ def lesson(snapshot: Snapshot, options: TrainingOptions, parent: BrainRecord | N
 def detection_lesson(label_map: LabelMap, options: TrainingOptions) -> Lesson:
     """How a detector of these labels is trained."""
     grid = make_grid(options.image_size)
-    index_of = label_map.index_of()
-    return Lesson(
+    return boxes_lesson(
+        label_map,
+        grid.size,
         layers=lambda: build_network(len(label_map.labels), options),
         objective=DetectionObjective(grid),
-        truth=lambda samples: truth(samples, label_map, grid.size),
-        augment=augment,
         answer=lambda outputs: detect(grid, outputs),
+    )
+
+
+def boxes_lesson(
+    label_map: LabelMap,
+    size: int,
+    *,
+    layers: Callable[[], Any],
+    objective: Objective,
+    answer: Callable[[Any], dict[str, Any]],
+    class_layer: ClassLayer = OWN_CLASS_LAYER,
+) -> Lesson:
+    """How a network that finds boxes is trained.
+
+    Args:
+        label_map: What it has to find.
+        size: Side of the square in pixels.
+        layers: As of :class:`Lesson`.
+        objective: Compares its outputs with boxes and classes, as of :func:`~.targets.truth`.
+        answer: From its outputs to boxes, as of :func:`~.decoding.best_boxes`.
+        class_layer: As of :class:`Lesson`.
+    """
+    index_of = label_map.index_of()
+    return Lesson(
+        layers=layers,
+        objective=objective,
+        truth=lambda samples: truth(samples, label_map, size),
+        augment=augment,
+        answer=answer,
         scores=lambda samples: _scores(samples, label_map),
         classes=lambda samples: [[index_of[box.label_file_id] for box in sample.boxes] for sample in samples],
+        class_layer=class_layer,
     )
 
 

@@ -23,7 +23,7 @@ from diffgram_flows.brains.tensorflow.objective import Objective
 from diffgram_flows.brains.tensorflow.pretrained import backbone_layers
 from diffgram_flows.brains.tensorflow.samples import decode_for_training
 from diffgram_flows.brains.tensorflow.saving import save
-from diffgram_flows.brains.tensorflow.warm_start import copy_weights
+from diffgram_flows.brains.tensorflow.warm_start import OWN_CLASS_LAYER, ClassLayer, copy_weights
 from diffgram_flows.models import Progress, Sample, Snapshot
 
 # Looking at more of the validation images after each interval would cost a good part of a short training.
@@ -42,6 +42,7 @@ class Lesson:
         answer: From the network's outputs to what the brain says, in the graph.
         scores: From the validation samples that are watched to what makes scores of the answers about them.
         classes: The class indices in each sample, for showing rare ones more often.
+        class_layer: The layer that grows with the labels.
         files: What the brain needs besides its network, by name.
     """
 
@@ -52,6 +53,7 @@ class Lesson:
     answer: Callable[[Any], dict[str, Any]]
     scores: Callable[[Sequence[Sample]], Scores]
     classes: Callable[[Sequence[Sample]], Sequence[Sequence[int]]]
+    class_layer: ClassLayer = OWN_CLASS_LAYER
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -73,7 +75,7 @@ def learn(
     """
     network = build(options, lesson.layers)
     if parent is not None:
-        copy_weights(load_network(parent.folder), network)
+        copy_weights(load_network(parent.folder), network, lesson.class_layer)
     with _kept(checkpoints) as cache:
         train, validation = decode_for_training(snapshot, options.image_size, cache)
         weights = balancing_weights(lesson.classes(train.samples), options.balance)

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from diffgram_flows.brains.tensorflow.operations import COMPUTING, SAVING
-from diffgram_flows.brains.tensorflow.quiet import without_numpy_copy_warning
+from diffgram_flows.brains.tensorflow.quiet import without_compile_warning, without_numpy_copy_warning
 from diffgram_flows.brains.tensorflow.saving import NETWORK_FILE, PROGRAM_FOLDER
 from diffgram_flows.errors import BrainTampered
 
@@ -29,7 +29,7 @@ def load_network(folder: Path) -> Any:
     """
     path = folder / NETWORK_FILE
     try:
-        with without_numpy_copy_warning():
+        with without_numpy_copy_warning(), without_compile_warning():
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BrainTampered(

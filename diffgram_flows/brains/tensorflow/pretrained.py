@@ -27,7 +27,7 @@ def pretrained_backbone(image: Any, options: TrainingOptions) -> dict[int, Any]:
     source = layers.Rescaling(1 / 127.5, -1, name="rescale")(image) if scaled else image
     network = _network(source, options)
     for layer in network.layers:
-        layer.from_elsewhere = True
+        mark_pretrained(layer)
     side = options.image_size
     features = {}
     for layer in network.layers:
@@ -38,9 +38,20 @@ def pretrained_backbone(image: Any, options: TrainingOptions) -> dict[int, Any]:
     return features
 
 
+def mark_pretrained(layer: Any) -> None:
+    """Note that a layer came with a pretrained network."""
+    layer.from_elsewhere = True
+
+
 def backbone_layers(network: Any) -> list[Any]:
-    """The layers of a network that came with a pretrained backbone."""
-    return [layer for layer in network.layers if getattr(layer, "from_elsewhere", False)]
+    """The layers of a network, and of networks in it, that came with a pretrained backbone."""
+    found: list[Any] = []
+    for layer in network.layers:
+        if getattr(layer, "from_elsewhere", False):
+            found.append(layer)
+        elif isinstance(layer, keras.Model):
+            found += backbone_layers(layer)
+    return found
 
 
 def _network(source: Any, options: TrainingOptions) -> Any:

@@ -13,3 +13,11 @@ def without_numpy_copy_warning() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
         yield
+
+
+@contextmanager
+def without_compile_warning() -> Iterator[None]:
+    """Silence Keras' warning that a network within a network is not ready for ``fit``, which nobody here calls."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`compile\(\)` was not called", UserWarning)
+        yield
