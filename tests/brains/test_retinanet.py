@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -184,6 +185,21 @@ def test_a_preset_is_where_it_starts_and_stays_if_frozen(
         np.testing.assert_array_equal(values, after[name])
     levels = retinanet.build_retinanet(2, options).output["cls_logits"].shape[1] // anchors.PER_CELL
     assert levels == sum((64 // stride) ** 2 for stride in ((8, 16, 32, 64) if whole else (8, 16, 32)))
+
+
+def test_pixels_are_scaled_as_the_preset_wants_them(encoder: Path, tmp_path: Path) -> None:
+    presets = module("presets")
+    assert presets.scaling_of(str(encoder)) == presets.scaling_of("") == (1 / 127.5, -1.0)
+    scaled = tmp_path / "scaled"
+    shutil.copytree(encoder, scaled)
+    scale, offset = [1 / 58.4, 1 / 57.1, 1 / 57.4], [-2.1, -2.0, -1.8]
+    keras_hub.layers.ResNetImageConverter(scale=scale, offset=offset).save_to_preset(str(scaled))
+    network = retinanet.build_retinanet(2, replace(QUICK, backbone_weights=str(scaled)))
+    image = np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(network.get_layer("rescale")(image), image * scale + offset, atol=1e-5)
+    (scaled / "image_converter.json").write_text("{")
+    with pytest.raises(ConfigurationError, match="scaled of keras-hub cannot be loaded"):
+        presets.scaling_of(str(scaled))
 
 
 def test_another_preset_is_another_training(encoder: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras_hub
@@ -15,6 +16,7 @@ from diffgram_flows.errors import ConfigurationError
 _IMAGENET_PRESET = "resnet_50_imagenet"
 _TO_ONE = (1 / 127.5, -1.0)
 _FINEST = 3
+_CONVERTER = "image_converter.json"
 
 
 def load_pyramid(preset: str, coarsest: int, *, load_weights: bool = True) -> Any:
@@ -42,13 +44,17 @@ def load_pyramid(preset: str, coarsest: int, *, load_weights: bool = True) -> An
 
 
 def scaling_of(preset: str) -> tuple[Any, Any]:
-    """The factor and the summand, one for all or one a channel, that turn values from 0 to 255 into what it wants."""
-    if not preset:
+    """The factor and the summand, one for all or one a channel, that turn values from 0 to 255 into what it wants.
+
+    From -1 to 1 where there is no preset, or a folder that says nothing of it.
+
+    Raises:
+        ConfigurationError: The preset cannot be loaded.
+    """
+    folder = Path(preset)
+    if not preset or (folder.is_dir() and not (folder / _CONVERTER).exists()):
         return _TO_ONE
-    try:
-        converter = _load(keras_hub.layers.ImageConverter.from_preset, preset)
-    except ConfigurationError:  # saved by hand, without a converter: as ours are
-        return _TO_ONE
+    converter = _load(keras_hub.layers.ImageConverter.from_preset, preset)
     return (1.0 if converter.scale is None else converter.scale), (converter.offset or 0.0)
 
 
