@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from diffgram_flows import __version__, parameters
 from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, PlanOutdated
@@ -175,7 +176,7 @@ def train(
     scores = {name: f"{value:.3f}" for name, value in verdict.candidate_evaluation.scores.items()}
     against = {f"against {verdict.champion}": str(verdict.interval)} if verdict.interval else {}
     report = {"report": verdict.report.page} if verdict.report else {}
-    words = escape(" ".join([*verdict.reasons, *verdict.remarks]))  # names of labels may have brackets
+    words = " ".join([*verdict.reasons, *verdict.remarks])
     show(str(verdict.candidate), {**scores, **against, **report, "": words})
     return DONE
 
@@ -340,28 +341,28 @@ def run(name: str, form: Any) -> Any:
 
 
 def show(title: str, facts: dict[str, Any]) -> None:
-    """Print facts as a table of two columns."""
-    table = Table(title=title, show_header=False, title_justify="left", min_width=40)
+    """Print facts as a table of two columns. Brackets in them are brackets: styles are a ``Text``."""
+    table = Table(title=escape(title), show_header=False, title_justify="left", min_width=40)
     table.add_column()
     table.add_column(overflow="fold")  # a path is there to be copied, not to be cut
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(escape(name), value if isinstance(value, Text) else escape(str(value)))
     console.print(table)
 
 
 def show_failures(failures: Sequence[Failure]) -> int:
     """Print what could not be dealt with; the exit code."""
     for failure in failures[:_SHOWN_FAILURES]:
-        errors.print(f"[yellow]{failure.name}[/]: {failure.reason}", highlight=False)
+        errors.print(f"[yellow]{escape(failure.name)}[/]: {escape(failure.reason)}", highlight=False)
     if len(failures) > _SHOWN_FAILURES:
         errors.print(f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in the ledger.")
     return PARTLY if failures else DONE
 
 
 def _explain(error: DiffgramFlowsError) -> int:
-    errors.print(f"[red bold]{error.what}[/]", highlight=False)
+    errors.print(f"[red bold]{escape(error.what)}[/]", highlight=False)
     if error.cure:
-        errors.print(error.cure, highlight=False)
+        errors.print(escape(error.cure), highlight=False)
     if isinstance(error, ConfigurationError):
         return MISUSED
     if isinstance(error, PlanOutdated):
@@ -377,7 +378,7 @@ def _validation(error: ValidationError) -> str:
 def _unexpected(error: Exception) -> int:
     if type(error).__module__.startswith("cyclopts"):
         return MISUSED
-    errors.print(f"[red bold]Unexpected {type(error).__name__}:[/] {error}", highlight=False)
+    errors.print(f"[red bold]Unexpected {type(error).__name__}:[/] {escape(str(error))}", highlight=False)
     if os.environ.get("DIFFGRAM_FLOWS_DEBUG"):
         errors.print_exception()
     else:

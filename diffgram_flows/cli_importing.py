@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from diffgram_flows import parameters
 from diffgram_flows.cli import DONE, FAILED, Flat, Storage, Target, bucket_of, console, errors, run, show, show_import
@@ -98,7 +99,7 @@ def preflight(bucket: str, *, storage: Storage = parameters.StorageOptions(), le
     facts = {"region": report.region or "none", "usable on the first page": report.listed, **skipped}
     show(f"{report.bucket}/{report.prefix}", {**facts, "fetched": report.sample or "nothing", "URLs": report.max_ttl})
     for finding in report.findings:
-        errors.print(f"[bold]{finding.level}[/]: {finding.what} {finding.cure}", highlight=False)
+        errors.print(f"[bold]{finding.level}[/]: {escape(f'{finding.what} {finding.cure}')}", highlight=False)
     return DONE if report.ok else FAILED
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from diffgram_flows import parameters
 from diffgram_flows.cli import DONE, FAILED, Flat, console, errors, show
@@ -62,11 +64,11 @@ def list_(*, where: Where = Place(), as_json: Json = False) -> int:
     for entry in (entry for entry in entries if not entry.trouble):
         total, parents = entry.facts["total"], entry.facts["parents"]
         counts = (total["images"], sum(total["per_label"].values()), len(total["per_label"]))
-        origin = ((parents["snapshot"] or "")[:8], str(parents["export"]), entry.facts["target"])
+        origin = ((parents["snapshot"] or "")[:8], str(parents["export"]), escape(entry.facts["target"]))
         table.add_row(entry.snapshot_id, entry.created[:16].replace("T", " "), *map(str, counts), *origin)
     console.print(table)
     for entry in (entry for entry in entries if entry.trouble):
-        errors.print(f"[yellow]{entry.snapshot_id}[/]: {entry.trouble}", highlight=False)
+        errors.print(f"[yellow]{entry.snapshot_id}[/]: {escape(entry.trouble)}", highlight=False)
     return DONE
 
 
@@ -154,8 +156,8 @@ def _show_diff(found: SnapshotDiff) -> None:
         f"From {found.before} to {found.after}",
         {
             "labels": ", ".join(labels) or "the same",
-            "class indices": "kept" if found.indices_kept else "[red bold]CHANGED THEIR MEANING[/]",
-            "splits": f"[red bold]{found.splits_changed} images CHANGED[/]" if found.splits_changed else "kept",
+            "class indices": "kept" if found.indices_kept else Text("CHANGED THEIR MEANING", "red bold"),
+            "splits": Text(f"{found.splits_changed} images CHANGED", "red bold") if found.splits_changed else "kept",
         },
     )
     table = Table()
@@ -164,7 +166,7 @@ def _show_diff(found: SnapshotDiff) -> None:
         table.add_column(name, justify="right")
     table.add_row("images", *map(str, (found.images_added, found.images_changed, found.images_removed)))
     for label, count in found.per_label.items():
-        table.add_row(label, *map(str, (count.added, count.changed, count.removed)))
+        table.add_row(escape(label), *map(str, (count.added, count.changed, count.removed)))
     console.print(table)
     for kind, names in found.examples.items():
         for name in names[:3]:
@@ -181,7 +183,7 @@ def _split_table(facts: dict[str, Any]) -> Table:
     table.add_row("images", *(str(column["images"]) for column in columns))
     table.add_row("without annotation", *(str(column["empty"]) for column in columns))
     for label in facts["total"]["per_label"]:
-        table.add_row(label, *(str(column["per_label"][label]) for column in columns))
+        table.add_row(escape(label), *(str(column["per_label"][label]) for column in columns))
     return table
 
 

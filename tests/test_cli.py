@@ -5,8 +5,10 @@ import sys
 from typing import Any
 
 import pytest
+from rich.text import Text
 
-from diffgram_flows.cli import MISUSED, UNREACHABLE, main
+from diffgram_flows.cli import MISUSED, PARTLY, UNREACHABLE, main, show, show_failures
+from diffgram_flows.models import Failure
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +26,23 @@ def test_help_names_every_command_and_the_exit_codes(capsys: Any) -> None:
     ):
         assert command in text
     assert "Exit codes: 0 done" in text
+
+
+def test_brackets_in_names_are_brackets(capsys: Any) -> None:
+    show("[b]", {"file": "photos/[red]/[/].jpg", "loud": Text("CHANGED", "red bold")})
+    code = show_failures([Failure("photos/[/].jpg", "its label [green] is gone")])
+    printed = capsys.readouterr()
+    assert code == PARTLY
+    assert "photos/[red]/[/].jpg" in printed.out
+    assert "[b]" in printed.out
+    assert "photos/[/].jpg: its label [green] is gone" in printed.err
+
+
+def test_a_message_with_brackets_is_whole(tmp_path: Any, capsys: Any) -> None:
+    odd = tmp_path / "[red]" / "[/]"
+    odd.mkdir(parents=True)
+    assert main(["snapshot", "show", "latest", "--workdir", str(odd)]) != 0
+    assert "[red]/[/]" in "".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("command", ["import", "cycle", "export", "train", "predict", "update", "status", "demo"])

@@ -50,7 +50,7 @@ def check_brain_commands(site: Any, capsys: Any) -> None:
 
     brain = told("lineage", "detector@1")
     assert [one["snapshot"] for one in brain["snapshots"]] == snapshots[:1]
-    assert len(brain["objects"]) == 9
+    assert len(brain["objects"]) == 10
     assert brain["brains"][0]["champion"]
     assert brain["brains"][0]["pushes"]
     assert [one["brain"] for one in told("lineage", snapshots[1])["brains"]] == ["detector@2"]
