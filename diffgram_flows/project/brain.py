@@ -7,7 +7,7 @@ import time
 from PIL import Image
 
 from diffgram_flows.brains import Brain as LoadedBrain
-from diffgram_flows.brains import BrainRecord, Registry, Tiling, draw_over
+from diffgram_flows.brains import BrainRecord, Tiling, draw_over
 from diffgram_flows.brains.tiling import TileOption
 from diffgram_flows.errors import BrainError, ImageRejected
 from diffgram_flows.models import BrainRef, LabelMap, Picture, Prediction
@@ -23,7 +23,7 @@ _POLL = 0.2  # seconds
 
 
 class Brain:
-    """A brain of this work folder, trained or still being trained.
+    """A brain of a project's work folder or store, trained or still being trained.
 
     ``project.train.start`` and ``project.get_model`` give one. Loading it takes seconds and is done with the first
     image; after that an image takes milliseconds.
@@ -65,9 +65,15 @@ class Brain:
         return self._ready().manifest.label_map
 
     def check_status(self) -> TrainingStatus:
-        """How far it is; asks no server.
+        """How far it is; asks no server, but for a training of a deployment Prefect's, and the store for its end.
 
-        A failed training is a status here, with its reason; :meth:`wait` raises it.
+        A failed training is a status here, with its reason; :meth:`wait` raises it. A deployment that keeps its brains
+        where the project does not look is told in the reason from the beginning; such a brain gets ready and cannot
+        be asked here.
+
+        Raises:
+            ServerUnreachable: The Prefect server does not answer.
+            StorageUnavailable, AccessDenied, BucketNotFound: The store cannot be read.
         """
         if self._run is not None:
             return self._run.status()
@@ -214,6 +220,7 @@ class Brain:
 
         Raises:
             BrainError: It is still being trained.
+            BrainNotFound: It is kept where this project does not look.
             DiffgramFlowsError: Why its training failed.
         """
         if self._record is None:
@@ -224,5 +231,7 @@ class Brain:
                 raise BrainError(
                     f"The brain {self.name!r} is not ready: it is {status}.", cure="Call brain.wait() first."
                 )
-            self._record = Registry(self._context.brains).get(BrainRef.parse(status.brain))
+            if not status.brain:
+                raise status.as_error()
+            self._record = self._context.places.registry.get(BrainRef.parse(status.brain))
         return self._record

@@ -12,6 +12,7 @@ from diffgram_flows.diffgram import Directory as DirectoryRow
 from diffgram_flows.diffgram.instances import prepare
 from diffgram_flows.diffgram.shapes import Shape
 from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.project.places import Places
 
 
 class HasId(Protocol):
@@ -39,11 +40,19 @@ class Context:
         client: The server.
         workdir: Where brains, snapshots, images and the ledger lie.
         label_schema: Name of the schema whose labels are meant, empty for the project's default one.
+        store_uri: Where brains and snapshots lie instead, for all machines; empty for the work folder.
+
+    Attributes:
+        places: Where brains and snapshots are kept.
+
+    Raises:
+        ConfigurationError: ``store_uri`` is of a kind that nothing can be kept in.
     """
 
-    def __init__(self, client: DiffgramClient, workdir: Path, label_schema: str = "") -> None:
+    def __init__(self, client: DiffgramClient, workdir: Path, label_schema: str = "", store_uri: str = "") -> None:
         self.client = client
         self.workdir = workdir
+        self.places = Places(workdir, store_uri)
         self._schema_name = label_schema
         self._asking = threading.RLock()
         self._directories: dict[str, DirectoryRow] = {}  # the default one has the key ""
@@ -51,10 +60,6 @@ class Context:
         self._labels: dict[int, dict[str, int]] = {}
         #: Dataset and name of a file to the newest import of it that is over: a later import of the name is another.
         self.settled: dict[tuple[int, str], int] = {}
-
-    @property
-    def brains(self) -> Path:
-        return self.workdir / "brains"
 
     def directory_id(self, directory: DirectoryLike | None) -> int:
         """The id of a dataset; a name, and the default one, are looked up once.

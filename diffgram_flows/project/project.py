@@ -36,6 +36,9 @@ class Project:
         project_string_id: The project's string id, as in the address of its web page.
         client_id, client_secret: An API credential of the project, with the role Editor or admin.
         workdir: Where brains, snapshots, images and the ledger lie; the flows use the same folder by default.
+        store_uri: Where brains and snapshots lie instead, for all machines: a folder, or a prefix of ``s3://`` or
+            ``gs://``, as in the target of the flows. Give what the deployment has that trains. Endpoint and
+            credentials are found as boto3 and google-cloud-storage find them.
         label_schema: The schema whose labels are meant, empty for the project's default one.
         packets_per_second: How many imports the server takes from one address; 0 where it has no limit.
         timeout: Seconds to connect, and seconds of silence that end the wait for a reply.
@@ -55,6 +58,7 @@ class Project:
         client_secret: str,
         *,
         workdir: Path | str = WORKDIR,
+        store_uri: str = "",
         label_schema: str = "",
         packets_per_second: float = 20.0,
         timeout: float = 30.0,
@@ -65,7 +69,7 @@ class Project:
             host, project_string_id, client_id, client_secret, timeout=timeout, pacer=self._pacer
         )
         self.workdir = folder
-        self._context = Context(self.client, folder, label_schema)
+        self._context = Context(self.client, folder, label_schema, store_uri)
         self._credential = (client_id, client_secret)
 
     @classmethod
@@ -105,8 +109,9 @@ class Project:
         self.close()
 
     def close(self) -> None:
-        """Close the connections to the server and to the ledger. Calls made afterwards open new ones."""
+        """Close the connections to the server, the ledger and the store. Calls made afterwards open new ones."""
         self.client.close()
+        self._context.places.close()
         self._pacer.close()
 
     @cached_property
@@ -182,7 +187,7 @@ class Project:
         Args:
             name: Which one; ``None`` takes the only one there is.
             version: Which version; ``None`` takes the one in use, the champion.
-            local: Whether this machine looks, with a brain of the work folder; otherwise the service does.
+            local: Whether this machine looks, with a brain of the work folder or ``store_uri``; otherwise the service.
             service_url: Of ``diffgram-flows brain serve``; by default the environment's DIFFGRAM_BRAIN_SERVICE_URL.
 
         Raises:
@@ -190,11 +195,12 @@ class Project:
             NoChampion: No version of it was promoted yet.
             ConfigurationError: ``local=False``, and no service is named.
             ServerUnreachable: The service does not answer.
+            StorageUnavailable, AccessDenied, BucketNotFound: The store cannot be read.
         """
         if not local:
             asked = Service(service_url or os.environ.get(SERVICE_URL, ""), *self._credential)
             return OnlineBrain(self._context, asked, name, version)
-        registry = Registry(self._context.brains)
+        registry = self._context.places.registry
         chosen = name or _only_one(registry)
         record = _champion(registry, chosen) if version is None else registry.get(BrainRef(chosen, version))
         return Brain(self._context, chosen, record=record)
@@ -204,11 +210,14 @@ def _only_one(registry: Registry) -> str:
     names = registry.names()
     if len(names) == 1:
         return names[0]
-    what = f"There are {len(names)} brains in {registry.folder}: {', '.join(names)}."
     if not names:
-        what = f"There is no brain in {registry.folder}."
-    cure = "Name the one that is meant." if names else "Train one with project.train.start, or give another workdir."
-    raise BrainNotFound(what, cure=cure)
+        raise BrainNotFound(
+            f"There is no brain in {registry.folder}.",
+            cure="Train one with project.train.start, or give another workdir or store_uri.",
+        )
+    raise BrainNotFound(
+        f"There are {len(names)} brains in {registry.folder}: {', '.join(names)}.", cure="Name the one that is meant."
+    )
 
 
 def _champion(registry: Registry, name: str) -> BrainRecord:

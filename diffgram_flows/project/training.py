@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from diffgram_flows.brains import Registry, TrainingOptions, find_method
+from diffgram_flows.brains import TrainingOptions, find_method
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.errors import BrainNotFound, ConfigurationError
 from diffgram_flows.parameters import TrainOptions
 from diffgram_flows.project.brain import Brain
 from diffgram_flows.project.context import Context, DirectoryLike, Ref, id_of
 from diffgram_flows.project.deployed_run import DeployedRun, file_of
+from diffgram_flows.project.places import Places
 from diffgram_flows.project.training_run import TrainingRun
 from diffgram_flows.project.training_status import FOLDER
 from diffgram_flows.project.training_steps import Order
@@ -47,7 +47,8 @@ class Train:
         """Export what people finished, train, judge, and promote what is better; returns at once.
 
         A process of its own does it. It ends with this one, which at its own end waits for it. With ``deployment`` a
-        worker of Prefect does it, on the newest snapshot that the deployment's target has.
+        worker of Prefect does it, on the newest snapshot that the deployment's target has; the brain is found where
+        that target's ``store_uri`` keeps it, so the project needs the same one.
 
         Args:
             name: The brain; training it again makes its next version.
@@ -70,14 +71,15 @@ class Train:
             ConfigurationError: A setting is unknown or wrong, or the dataset or the deployment does not exist.
             Busy: It is being trained already.
             ServerUnreachable: The Prefect server of the deployment does not answer.
+            StorageUnavailable, AccessDenied, BucketNotFound: The store cannot be read.
         """
         find_method(method)
-        Registry(self._context.brains).numbers(name)  # refuses a name that no folder can have
+        self._context.places.registry.numbers(name)  # refuses a name that no folder can have
         SnapshotOptions(val=validation_share, test=test_share)
         _check(options)
         if deployment:
             form = {"brain": name, "method": method, "from_champion": from_champion, **_form(options)}
-            return Brain(self._context, name, run=DeployedRun.start(self._context.workdir, name, deployment, form))
+            return Brain(self._context, name, run=DeployedRun.start(self._context.places, name, deployment, form))
         client = self._context.client
         order = Order(
             url=client.url,
@@ -85,6 +87,7 @@ class Train:
             client_id=self._client_id,
             client_secret=self._client_secret,
             workdir=str(self._context.workdir.expanduser().resolve()),
+            store_uri=self._context.places.store_uri,
             name=name,
             method=method,
             directory_id=self._directory_id(directory, job),
@@ -103,7 +106,7 @@ class Train:
         Raises:
             BrainNotFound: None was started on this work folder.
         """
-        run = _newest(self._context.workdir, name)
+        run = _newest(self._context.places, name)
         if run is None:
             raise BrainNotFound(
                 f"No training of {name!r} was started on {self._context.workdir}.",
@@ -119,12 +122,12 @@ class Train:
         return self._context.directory_id(directory)
 
 
-def _newest(workdir: Path, name: str) -> TrainingRun | DeployedRun | None:
+def _newest(places: Places, name: str) -> TrainingRun | DeployedRun | None:
     """The newest training of a brain, whoever does it."""
-    here, elsewhere = TrainingRun.find(workdir, name), DeployedRun.find(workdir, name)
+    here, elsewhere = TrainingRun.find(places.workdir, name), DeployedRun.find(places, name)
     if here is None or elsewhere is None:
         return here or elsewhere
-    written = (workdir / FOLDER / f"{name}.json", file_of(workdir, name))
+    written = (places.workdir / FOLDER / f"{name}.json", file_of(places.workdir, name))
     began, ordered = (path.stat().st_mtime for path in written)
     return here if began > ordered else elsewhere
 

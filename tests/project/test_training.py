@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.pages import Page, annotate, draw_pages
+from servers.pages import Page
 
 from diffgram_flows import Project
 from diffgram_flows.errors import (
@@ -28,25 +28,6 @@ from diffgram_flows.sandbox import SandboxProcess
 
 QUICK: dict[str, Any] = {"steps": 100, "image_size": 64, "learning_rate": 6e-3, "augmentation": 0.0, "averaging": 0.9}
 LONG: dict[str, Any] = {"steps": 1_000_000, "image_size": 64}
-PAGES = 24
-
-
-@pytest.fixture(scope="module")
-def annotated(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Page]]:
-    """A dataset whose files people finished, and what is on them."""
-    folder = tmp_path_factory.mktemp("annotated")
-    pages = draw_pages(folder / "pages", PAGES)
-    keys = (sandbox.url, sandbox.project, sandbox.client_id, sandbox.client_secret)
-    with Project(*keys, workdir=folder / "work") as project:
-        project.label.new("graph")
-        directory = project.directory.new("annotated")
-        for page in pages:
-            project.file.from_local(page.path, directory=directory)
-        job = project.job.new("mark graphs", sync_directories=[directory])
-        ends_at = time.monotonic() + 30
-        while annotate(sandbox, job.id, pages, "graph") < PAGES and job.stat().completed < PAGES:
-            assert time.monotonic() < ends_at
-    return directory.name, pages
 
 
 @pytest.fixture
