@@ -29,7 +29,8 @@ def serve(
     """Answer over HTTP what the champions see in images, until Ctrl+C.
 
     Who comes with a credential of the Diffgram project is let in, and who has the token of the environment's
-    DIFFGRAM_BRAIN_SERVICE_TOKEN. A promotion or a roll-back is noticed within seconds; no request is lost by it.
+    DIFFGRAM_BRAIN_SERVICE_TOKEN. Trainings take a credential with the level Editor or admin. A promotion or a
+    roll-back is noticed within seconds; no request is lost by it.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def serve(
         queue_size=queue,
         request_timeout=timeout,
         deployment=deployment,
-        can_train=not target.store_uri,
+        store_uri=target.store_uri,
         public_url=public_url,
     )
     try:

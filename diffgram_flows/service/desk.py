@@ -15,9 +15,9 @@ from diffgram_flows.errors import DiffgramFlowsError, ImageRejected
 from diffgram_flows.images import image_size
 from diffgram_flows.models import BrainRef, Picture, Prediction
 from diffgram_flows.service.champions import Champions
-from diffgram_flows.service.doorman import Caller
 from diffgram_flows.service.fetching import Fetcher
 from diffgram_flows.service.metrics import Metrics
+from diffgram_flows.service.permissions import Caller
 from diffgram_flows.service.refusals import Refusal, busy, too_slow
 from diffgram_flows.service.settings import ServiceSettings
 

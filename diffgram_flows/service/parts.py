@@ -33,7 +33,9 @@ class Parts:
         metrics = Metrics()
         champions = Champions(registry, settings, metrics)
         desk = Desk(champions, settings, metrics)
-        return cls(settings, metrics, Doorman(settings), champions, desk, Trainings(settings), Downloads(settings))
+        doorman = Doorman(settings)
+        trainings = Trainings(settings, doorman)
+        return cls(settings, metrics, doorman, champions, desk, trainings, Downloads(settings))
 
 
 def parts_of(request: Request) -> Parts:

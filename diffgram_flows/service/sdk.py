@@ -15,9 +15,9 @@ from fastapi.responses import FileResponse
 from diffgram_flows.brains import BrainRecord, class_numbers
 from diffgram_flows.models import Picture, Prediction
 from diffgram_flows.service.desk import Asked
-from diffgram_flows.service.doorman import Caller
 from diffgram_flows.service.downloads import PATH
 from diffgram_flows.service.parts import Parts, parts_of
+from diffgram_flows.service.permissions import Caller
 from diffgram_flows.service.refusals import Refusal
 from diffgram_flows.service.v1 import MAX_FILES
 

@@ -30,7 +30,7 @@ class ServiceSettings:
         poll: Seconds between two looks at who is the champion.
         key_seconds: For how long Diffgram's word about a credential is believed.
         deployment: The Prefect deployment that trains; empty trains in a process of this machine.
-        can_train: Whether this machine's work folder is the registry, so that it can train for it.
+        store_uri: Where the registry is, if not in the work folder; what is trained is kept there.
         public_url: How others reach the service; empty takes what they call it by.
     """
 
@@ -52,7 +52,7 @@ class ServiceSettings:
     poll: float = 2.0
     key_seconds: float = 300.0
     deployment: str = ""
-    can_train: bool = True
+    store_uri: str = ""
     public_url: str = ""
 
     def __post_init__(self) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from diffgram_flows.errors import BrainNotFound, DiffgramFlowsError
 from diffgram_flows.project import Project, TrainingStatus
 from diffgram_flows.project.brain import Brain
-from diffgram_flows.service.doorman import Caller
+from diffgram_flows.service.doorman import Doorman
+from diffgram_flows.service.permissions import Caller
 from diffgram_flows.service.refusals import Refusal
 from diffgram_flows.service.settings import ServiceSettings
 
@@ -19,10 +20,15 @@ class Trainings:
     """Starts trainings with the caller's credential, and tells how far they are.
 
     Those of this machine end with the service; started again, they go on from where they were.
+
+    Args:
+        settings: Who trains, and where brains are kept.
+        doorman: Asked whether a caller may order one.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, doorman: Doorman) -> None:
         self._settings = settings
+        self._doorman = doorman
         self._started: dict[str, Brain] = {}
         self._starting = threading.Lock()
 
@@ -32,13 +38,13 @@ class Trainings:
         """Start one; returns at once.
 
         Raises:
-            Refusal: A setting is wrong, it is being trained already, or there is nothing to train it with.
+            Refusal: 403 for a credential that may only look; a setting is wrong, it is being trained already, or there
+                is nothing to train it with.
         """
         settings = self._settings
         if not (settings.diffgram_url and settings.project and caller.client_id):
             raise Refusal(400, "ConfigurationError", "The service knows no Diffgram to learn from.", _DIFFGRAM)
-        if not (settings.deployment or settings.can_train):
-            raise Refusal(400, "ConfigurationError", "The registry of the service is on no work folder.", _DEPLOYMENT)
+        await self._doorman.let_train(caller)
         try:
             return await asyncio.to_thread(self._start, caller, name, directory_id, options)
         except DiffgramFlowsError as error:
@@ -80,8 +86,8 @@ class Trainings:
             caller.client_id,
             caller.client_secret,
             workdir=settings.workdir,
+            store_uri=settings.store_uri,
         )
 
 
 _DIFFGRAM = "Start it with the URL and project of one, and come with a credential of that project."
-_DEPLOYMENT = "Start it with --deployment, so that a Prefect deployment trains."

@@ -13,8 +13,8 @@ from starlette.datastructures import UploadFile
 from diffgram_flows.models import Picture
 from diffgram_flows.project import TrainingStatus
 from diffgram_flows.service.desk import Asked
-from diffgram_flows.service.doorman import Caller
 from diffgram_flows.service.parts import Parts, parts_of
+from diffgram_flows.service.permissions import Caller
 from diffgram_flows.service.refusals import Refusal
 from diffgram_flows.service.shapes import (
     BrainDetails,
