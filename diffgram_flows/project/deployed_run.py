@@ -11,7 +11,6 @@ from diffgram_flows.disk import write_file
 from diffgram_flows.errors import BrainError, BrainNotFound, ConfigurationError
 from diffgram_flows.models import BrainRef
 from diffgram_flows.parameters import Target
-from diffgram_flows.project.flow_runs import judged_by, target_of
 from diffgram_flows.project.places import Places
 from diffgram_flows.project.training_status import FOLDER, TrainingStatus
 
@@ -114,6 +113,8 @@ class DeployedRun:
 
         Numbers up to the last known one say nothing in a work folder: another machine's may count for itself.
         """
+        from diffgram_flows.tasks.ordering import judged_by
+
         numbers = self._places.registry.numbers(self._name)
         new = [number for number in numbers if number > self._last_version]
         judged = judged_by(self._flow_run)
@@ -125,6 +126,8 @@ class DeployedRun:
     @cached_property
     def _elsewhere(self) -> BrainNotFound | None:
         """Why the brain will not be found; ``None`` if it will, or if only its end can tell."""
+        from diffgram_flows.tasks.ordering import target_of
+
         target, ours = target_of(self._flow_run), self._places
         if not (target.store_uri or ours.store_uri) or _registry_of(target) == ours.registry.folder.uri:
             return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import ObjectNotFound
 
 from diffgram_flows.errors import BrainError, ConfigurationError, ServerUnreachable
+from diffgram_flows.models import BrainRef
+from diffgram_flows.parameters import Target
 
 _OVER = (StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.CANCELLING)
 
@@ -89,16 +93,45 @@ def look_at_training(flow_run: str) -> Ordered:
         return _running(client, run)
 
 
+def target_of(flow_run: str) -> Target:
+    """Where a flow run keeps brains: work folder and ``store_uri`` of its target; the rest is as by default.
+
+    Raises:
+        ServerUnreachable: The Prefect server does not answer.
+    """
+    with _client() as client:
+        form = client.read_flow_run(UUID(flow_run)).parameters.get("parameters") or {}
+    given = form.get("target") or {}
+    return Target(**{name: given[name] for name in ("workdir", "store_uri") if given.get(name)})
+
+
+def judged_by(flow_run: str) -> BrainRef | None:
+    """The version that a flow run has judged: the first row of its table "evaluation". ``None`` without the table.
+
+    Raises:
+        ServerUnreachable: The Prefect server does not answer.
+    """
+    with _client() as client:
+        table = _newest(client, UUID(flow_run), "evaluation")
+    with suppress(LookupError, TypeError, ValueError):
+        return BrainRef.parse(json.loads(str(table))[0]["brain"])
+    return None
+
+
 def _running(client: SyncPrefectClient, run: FlowRun) -> Ordered:
     this = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
     judging = TaskRunFilter(name=TaskRunFilterName(like_="judge"))
     if client.read_task_runs(flow_run_filter=this, task_run_filter=judging, limit=1):
         return Ordered("evaluating")
-    progress = ArtifactFilter(
-        flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]), key=ArtifactFilterKey(any_=["training"])
-    )
-    artifacts = client.read_artifacts(artifact_filter=progress, sort=ArtifactSort.UPDATED_DESC, limit=1)
-    return Ordered("training", int(float(str(artifacts[0].data))) if artifacts else 0)
+    percent = _newest(client, run.id, "training")
+    return Ordered("training", 0 if percent is None else int(float(str(percent))))
+
+
+def _newest(client: SyncPrefectClient, flow_run: UUID, key: str) -> object:
+    """The content of the newest artifact of a flow run under a key, ``None`` without any."""
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run]), key=ArtifactFilterKey(any_=[key]))
+    found = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.UPDATED_DESC, limit=1)
+    return found[0].data if found else None
 
 
 def _reason(run: FlowRun) -> str:
