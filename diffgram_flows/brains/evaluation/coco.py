@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RECALLS = tuple(round(index / 100, 2) for index in range(101))
+# As COCO's own code makes them, to the last bit: its 0.70 is 0.7000000000000001, which 7 boxes of 10 do not reach.
+RECALLS: tuple[float, ...] = tuple(np.linspace(0, 1, 101).tolist())
 SIZES = ("small", "medium", "large")
 # Name, average precision or recall, IoU threshold (None: mean of all), size, boxes an image at most.
 _SUMMARY = (
