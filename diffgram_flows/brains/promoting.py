@@ -42,8 +42,10 @@ def promote(
 
     Raises:
         BrainNotFound: There is no such version.
+        BrainTampered: One of its files is not what its manifest says.
         ChampionChanged: Somebody else is the champion by now.
     """
+    registry.get(ref).verify()
     before = registry.champion_ref(ref.name)
     intent = _intent("promote", before, ref, training)
     with _announced(ledger, intent):
@@ -61,6 +63,7 @@ def roll_back(registry: Registry, ledger: Ledger, name: str) -> Promotion:
     Raises:
         NoChampion: There was none before.
         BrainNotFound: It is gone.
+        BrainTampered: One of its files is not what its manifest says.
         ChampionChanged: Somebody else has changed the champion at the same time.
     """
     champions = registry.champions(name)
@@ -68,6 +71,7 @@ def roll_back(registry: Registry, ledger: Ledger, name: str) -> Promotion:
         raise NoChampion(
             f"The brain {name} had no champion before the present one.", cure="Promote another version by its number."
         )
+    registry.get(champions[-2]).verify()
     intent = _intent("rollback", champions[-1], champions[-2], None)
     with _announced(ledger, intent):
         entry = registry.rollback(name, instead_of=champions[-1], intent=intent.id)

@@ -185,7 +185,7 @@ def tampered(ref: BrainRef, path: str, what: str, where: object) -> BrainTampere
     """The error for a file that is not what the manifest says."""
     return BrainTampered(
         f"The file {path} of the brain {ref} {what}.",
-        cure=f"Restore {where} from a backup, or roll back to another version.",
+        cure=f"Restore {where} from a backup, or promote another version.",
     )
 
 

@@ -19,7 +19,7 @@ from servers import promoting_process
 
 from diffgram_flows.brains import Manifest, Registry, TrainingOptions
 from diffgram_flows.brains.promoting import promote, reconcile_promotions, roll_back
-from diffgram_flows.errors import BrainNotFound, ChampionChanged, NoChampion
+from diffgram_flows.errors import BrainNotFound, BrainTampered, ChampionChanged, NoChampion
 from diffgram_flows.ledger import Ledger, open_ledger
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import BrainRef, LabelMap
@@ -119,7 +119,24 @@ def test_what_is_refused_leaves_no_trace(registry: Registry, ledger: Ledger) -> 
     agree(registry, ledger)
     assert registry.champion_ref("digits") == ref(1)
     assert ledger.history.trainings() == []
-    assert [row.state for row in ledger.promotions.rows("digits")].count("dropped") == 2
+    assert [row.state for row in ledger.promotions.rows("digits")].count("dropped") == 1
+
+
+def test_a_brain_that_was_tampered_with_never_becomes_the_champion(registry: Registry, ledger: Ledger) -> None:
+    for number in (1, 2):
+        promote(registry, ledger, ref(number))
+    for number in (1, 3):
+        (registry.get(ref(number)).folder / "a.bin").write_bytes(b"!")
+    rows = ledger.promotions.rows("digits")
+    with pytest.raises(BrainTampered, match=r"a\.bin of the brain digits@3 was changed"):
+        promote(registry, ledger, ref(3), training=trained(3))
+    with pytest.raises(BrainTampered, match=r"a\.bin of the brain digits@1 was changed") as caught:
+        roll_back(registry, ledger, "digits")
+    assert "promote another version" in caught.value.cure
+    assert registry.champion_ref("digits") == ref(2)
+    assert ledger.promotions.rows("digits") == rows
+    promote(registry, ledger, ref(2))
+    agree(registry, ledger)
 
 
 def test_the_champion_again_changes_nothing_but_is_judged(registry: Registry, ledger: Ledger) -> None:
