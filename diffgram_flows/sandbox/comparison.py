@@ -94,7 +94,7 @@ class Hand:
         if label not in self._ids:
             raise ConfigurationError(
                 f"The label {label!r} of the ground truth is not in the schema of the job.",
-                cure="Add the label to the schema before annotating.",
+                cure="Add it to the schema, with `diffgram-flows sandbox labels` for example, before the job is made.",
             )
         return self._ids[label]
 

@@ -65,6 +65,7 @@ class CocoTruth:
 
     def __init__(self, document: dict[str, Any], source: str = "the ground truth") -> None:
         self.dropped = self.clipped = 0
+        self._labels: list[str] = []
         self._boxes: dict[str, list[TrueBox]] = {}
         try:
             self._read(document)
@@ -97,8 +98,14 @@ class CocoTruth:
     def __len__(self) -> int:
         return len(self._boxes)
 
+    @property
+    def labels(self) -> list[str]:
+        """The names of the categories."""
+        return self._labels
+
     def _read(self, document: dict[str, Any]) -> None:
         names = {each["id"]: str(each["name"]) for each in document["categories"]}
+        self._labels = list(dict.fromkeys(names.values()))
         images = {each["id"]: each for each in document["images"]}
         by_image: dict[Any, list[TrueBox]] = {image_id: [] for image_id in images}
         for each in document["annotations"]:

@@ -213,7 +213,7 @@ def test_training_data_and_brains_from_a_terminal(site: Any, capsys: Any, monkey
     ],
 )
 def test_a_sandbox_prints_what_another_terminal_needs(
-    command: str, prefect_api: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, prefect_api: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with background(command, environment, ("--port", "0"), tmp_path) as process:
@@ -225,12 +225,35 @@ def test_a_sandbox_prints_what_another_terminal_needs(
             if line.startswith("Ctrl+C"):
                 break
         if "--seed" not in command:
-            Image.new("RGB", (64, 48)).save(tmp_path / "1.jpg")
-            place = ["--workdir", str(tmp_path / "work"), "--dataset", "photos"]
-            assert main(["import", f"file://{tmp_path}", *place]) == DONE
+            people_do_their_tasks(tmp_path, monkeypatch, capsys)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == DONE
     assert (tmp_path / "sandbox-data" / "credentials.json").exists()
+
+
+def people_do_their_tasks(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Import a picture, let the stand-in's person draw in it, and export that."""
+    for command in (
+        "diffgram-flows sandbox labels coco.json",
+        "diffgram-flows import s3://my-bucket/images --dataset cars",
+        "diffgram-flows sandbox annotate coco.json",
+    ):
+        assert command in COMMANDS
+    Image.new("RGB", (64, 48)).save(folder / "1.jpg")
+    place = ["--workdir", str(folder / "work"), "--dataset", "photos"]
+    image = {"id": 1, "file_name": "1.jpg", "width": 64, "height": 48}
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
+    (folder / "coco.json").write_text(
+        json.dumps({"images": [image], "annotations": [box], "categories": [{"id": 1, "name": "car"}]})
+    )
+    monkeypatch.chdir(folder)
+    assert main(["sandbox", "labels", "coco.json"]) == DONE
+    assert main(["import", f"file://{folder}", *place]) == DONE
+    capsys.readouterr()
+    assert main(["sandbox", "annotate", "coco.json"]) == DONE
+    assert "1 tasks done: 1 boxes drawn" in capsys.readouterr().out
+    assert main(["export", f"file://{folder}", *place]) == DONE
+    assert "boxes 1" in " ".join(re.sub("[│┃|]", " ", capsys.readouterr().out).split())
 
 
 def test_a_brain_service_is_ready(site: Any, environment: dict[str, str], tmp_path: Path) -> None:
