@@ -1,7 +1,8 @@
 """A copy of what the registry knows in MLflow, for those who look at their trainings there.
 
 One run a version, found again by its tag: parameters, metrics, tags and the manifest as an artifact. MLflow is never
-asked for anything: what it lacks, or that it does not answer, is a warning and stops no training.
+asked for anything: what it lacks, or that it does not answer, is a warning and stops no training. So that it holds up
+none either, a request is repeated once and waits for 10 seconds, unless the environment says otherwise.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from diffgram_flows.brains.records import Manifest
@@ -21,6 +25,16 @@ TRACKING_URI = "MLFLOW_TRACKING_URI"
 """Name in the environment, as MLflow itself reads it; without it nothing is mirrored."""
 
 _BRAIN = "diffgram_flows.brain"
+# MLflow's own are 7 repetitions of 120 seconds, or of what a server asks for: more than four minutes where nothing
+# listens. It reads them at each request.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_LONGEST = 500  # characters of a reason
+_one_at_a_time = threading.Lock()
 
 
 def mirror(ref: BrainRef, manifest: Manifest, *, champion: bool = False, tracking_uri: str = "") -> bool:
@@ -39,14 +53,35 @@ def mirror(ref: BrainRef, manifest: Manifest, *, champion: bool = False, trackin
     if not uri:
         return False
     try:
-        _write(uri, ref, manifest, champion=champion)
+        with _little_patience():
+            _write(uri, ref, manifest, champion=champion)
     except ImportError:
         log.warning("%s is not in MLflow: the package is missing. pip install 'diffgram-flows[mlflow]'", ref)
         return False
     except Exception as error:  # whatever MLflow raises, the brain is in the registry
-        log.warning("%s is not in MLflow (%s). Check %s and its server.", ref, type(error).__name__, TRACKING_URI)
+        log.warning("%s is not in MLflow: %s. Check %s and its server.", ref, _reason(error), TRACKING_URI)
         return False
     return True
+
+
+@contextmanager
+def _little_patience() -> Iterator[None]:
+    """MLflow's limits of a request as they are here, where the user has set none; undone afterwards."""
+    with _one_at_a_time:
+        mine = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+        os.environ.update(mine)
+        try:
+            yield
+        finally:
+            for name in mine:
+                os.environ.pop(name, None)
+
+
+def _reason(error: Exception) -> str:
+    """The error's kind and its first line, without the password of an address."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    told = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return _PASSWORD.sub("***", told)[:_LONGEST].rstrip(".: ")
 
 
 def _write(uri: str, ref: BrainRef, manifest: Manifest, *, champion: bool) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,9 +77,32 @@ def test_a_version_is_one_run_with_all_that_is_known(manifest: Manifest, mlflow:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_server_that_does_not_answer_is_a_warning(
-    manifest: Manifest, mlflow: Any, caplog: pytest.LogCaptureFixture
+def test_a_server_that_does_not_answer_is_a_warning_within_seconds(
+    manifest: Manifest, mlflow: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    before, start = dict(os.environ), time.monotonic()
     with caplog.at_level(logging.WARNING):
-        assert not mirror(REF, manifest, tracking_uri="http://127.0.0.1:9")
-    assert "digits@3 is not in MLflow" in caplog.text
+        assert not mirror(REF, manifest, tracking_uri="http://bob:secret@127.0.0.1:9")
+    assert time.monotonic() - start < 8
+    assert dict(os.environ) == before
+    (told,) = (record.getMessage() for record in caplog.records if record.name.endswith("mirroring"))
+    assert told.startswith("digits@3 is not in MLflow: MlflowException: API request to http://***@127.0.0.1:9/")
+    assert "Connection refused" in told
+    assert "secret" not in told
+
+
+def test_limits_that_the_user_has_set_are_kept(
+    manifest: Manifest, mlflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    def connect(**_: object) -> None:
+        seen.append({name: text for name, text in os.environ.items() if name.startswith("MLFLOW_HTTP_REQUEST")})
+        raise OSError
+
+    monkeypatch.setattr(mlflow, "MlflowClient", connect)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    assert not mirror(REF, manifest, tracking_uri="http://127.0.0.1:9")
+    assert seen == [{"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}]
