@@ -68,6 +68,7 @@ def show_(brain: str, *, target: Target = parameters.Target(), as_json: Json = F
         "snapshot": manifest.snapshot_id,
         "labels": f"{', '.join(manifest.label_map.names)} ({manifest.label_map.digest})",
         "parent": manifest.parent or "none",
+        **_source(manifest.source),
         "score threshold": f"{manifest.score_threshold:.3f}",
         **{f"version of {name}": version for name, version in manifest.versions.items()},
         **{f"{split} {name}": f"{score:.4f}" for split, name, score in _scores(manifest.metrics)},
@@ -132,7 +133,8 @@ def compare(
     other
         name@version
     snapshot
-        Id of a snapshot whose test images both are shown now; without it the stored evaluations are compared.
+        Whose test images both are shown now: a snapshot's id, the beginning of one, or latest. Without it the stored
+        evaluations are compared.
     """
     from diffgram_flows.tasks.comparing import compare_anew, compare_stored
     from diffgram_flows.tasks.workspace import open_places
@@ -169,6 +171,7 @@ def lineage(what: str, *, target: Target = parameters.Target(), as_json: Json = 
     for brain in found.brains:
         pushed = ", ".join(f"{count} {state}" for state, count in brain.pushes.items()) or "none"
         facts = {"snapshot": brain.snapshot, "parent": brain.parent or "none", "created": brain.created}
+        facts.update(_source(brain.source))
         history = "\n".join(brain.promotions) or "never promoted"
         show(f"Brain {brain.brain}{' (champion)' if brain.champion else ''}", {**facts, "": history, "pushes": pushed})
     for snapshot in found.snapshots:
@@ -181,6 +184,11 @@ def lineage(what: str, *, target: Target = parameters.Target(), as_json: Json = 
     if len(found.objects) > _SHOWN:
         console.print(f"... and {len(found.objects) - _SHOWN} more objects; all of them with --json.")
     return DONE
+
+
+def _source(source: Mapping[str, str]) -> dict[str, str]:
+    """What a brain was converted from, if it was."""
+    return {"converted from": f"{source['file']} (sha256 {source['sha256']})"} if source else {}
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str, float]]:

@@ -60,6 +60,8 @@ def convert_legacy(
 ) -> BrainRecord:
     """Make such a brain the next version of ``name``, as any other brain of the registry; it cannot be trained on.
 
+    The graph is kept beside what was made of it, for programs that want it as it was.
+
     Args:
         folder: Where its two files are.
         registry: Where it goes.
@@ -77,12 +79,14 @@ def convert_legacy(
     manifest = _manifest(folder, names or {}, score_threshold)
     with registry.draft(name) as draft:
         legacy.convert(folder / legacy.GRAPH_FILE, draft)
-        shutil.copyfile(folder / legacy.LABEL_FILE, draft / legacy.LABEL_FILE)
+        for file in (legacy.LABEL_FILE, legacy.GRAPH_FILE):
+            shutil.copyfile(folder / file, draft / file)
         return registry.add(name, draft, manifest)
 
 
 def _manifest(folder: Path, names: Mapping[int, str], score_threshold: float) -> Manifest:
-    model_ids = _legacy().read_label_dict(folder / _legacy().LABEL_FILE)
+    legacy, files = _legacy(), file_digests(folder)
+    model_ids = legacy.read_label_dict(folder / legacy.LABEL_FILE)
     labels = sorted(model_ids, key=lambda label_file_id: model_ids[label_file_id])
     return Manifest(
         method=LegacyDetection.name,
@@ -95,8 +99,9 @@ def _manifest(folder: Path, names: Mapping[int, str], score_threshold: float) ->
         score_threshold=score_threshold,
         history=(),
         skipped=(),
-        files=file_digests(folder),
+        files=files,
         versions=package_versions(),
+        source={"file": f"{folder.resolve().name}/{legacy.GRAPH_FILE}", "sha256": files[legacy.GRAPH_FILE]},
     )
 
 

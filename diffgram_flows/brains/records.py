@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -68,6 +68,7 @@ class Manifest:
         skipped: Images that could not be trained on.
         files: SHA-256 (hex) of every file but the manifest, by path relative to the folder, with slashes.
         versions: Versions of the packages it was made with; ``git`` is the revision of this one, where it is known.
+        source: Of a brain that was converted: ``file``, which it was made of, and its ``sha256`` (hex).
     """
 
     method: str
@@ -82,6 +83,7 @@ class Manifest:
     skipped: tuple[Failure, ...]
     files: Mapping[str, str]
     versions: Mapping[str, str]
+    source: Mapping[str, str] = field(default_factory=dict)
 
     def judged(self, metrics: Mapping[str, Evaluation], score_threshold: float) -> Manifest:
         """This manifest with what the evaluation found."""
@@ -107,6 +109,7 @@ class Manifest:
             "skipped": [asdict(failure) for failure in self.skipped],
             "files": dict(self.files),
             "versions": dict(self.versions),
+            **({"source": dict(self.source)} if self.source else {}),
         }
 
     @classmethod
@@ -135,6 +138,7 @@ class Manifest:
             skipped=tuple(Failure(**failure) for failure in value["skipped"]),
             files=dict(value["files"]),
             versions=dict(value["versions"]),
+            source=dict(value.get("source", {})),
         )
 
 

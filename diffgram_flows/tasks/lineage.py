@@ -26,6 +26,7 @@ class BrainFacts:
         champion: Whether it is in use now.
         promotions: What happened to it: ``promote`` and ``rollback`` with the time.
         pushes: How many files got its predictions, by state.
+        source: Of a brain that was converted: ``file`` and ``sha256`` of what it was made of.
     """
 
     brain: str
@@ -37,6 +38,7 @@ class BrainFacts:
     champion: bool
     promotions: tuple[str, ...]
     pushes: dict[str, int]
+    source: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def _brain(workspace: Workspace, ref: BrainRef, manifest: Manifest) -> BrainFact
             if entry.version == ref.version
         ),
         pushes=dict(Counter(row.state for row in workspace.ledger.pushes.rows(brain=str(ref)))),
+        source=dict(manifest.source),
     )
 
 

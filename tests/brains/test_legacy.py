@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from diffgram_flows.brains import Brain, Registry, convert_legacy, load_legacy
+from diffgram_flows.brains import Brain, BrainRecord, Registry, class_numbers, convert_legacy, freeze, load_legacy
+from diffgram_flows.brains.records import Manifest
 from diffgram_flows.cli import DONE, FAILED, MISUSED, main
 from diffgram_flows.errors import BrainTampered, ConfigurationError
-from diffgram_flows.models import BrainRef, Picture
+from diffgram_flows.ledger import open_ledger
+from diffgram_flows.models import BrainRef, Picture, Snapshot
 from diffgram_flows.storage import open_folder
 
 OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
@@ -112,8 +115,43 @@ def test_converted_it_is_a_brain_like_any_other(folder: Path, registry: Registry
     assert registry.promote(record.ref)
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_graph_that_the_service_gives_away_sees_the_same_when_it_comes_back(
+    learned: BrainRecord, registry: Registry, snapshot: Snapshot, tmp_path: Path, marked: bool
+) -> None:
+    """Also one of an earlier version, which does not say where its squares are."""
+    (tmp_path / "given").mkdir()
+    graph = tmp_path / "given" / "frozen_inference_graph.pb"
+    freeze(learned, graph)
+    if not marked:
+        graph.write_bytes(graph.read_bytes().replace(b"decoded_squares", b"something_other"))
+    (graph.parent / "label_dict.json").write_text(json.dumps(class_numbers(learned)))
+    record = convert_legacy(graph.parent, registry, "cars", dict(learned.manifest.label_map.labels))
+    shown = [Picture(one.file_name, one.path) for one in snapshot.samples[:3]]
+    if marked:  # as our own brains decode it: at a quarter, turned
+        large, turned = io.BytesIO(), Image.Exif()
+        turned[0x0112] = 6
+        Image.open(snapshot.samples[0].path).resize((500, 400)).save(large, "JPEG", exif=turned)
+        shown.append(Picture("large.jpg", large.getvalue()))
+    before = list(Brain.load(learned).predict(shown, score_threshold=0.05))
+    after = list(Brain.load(record).predict(shown, score_threshold=0.05))
+    for mine, theirs in zip(before, after, strict=True):
+        assert mine.boxes
+        assert [one.label_file_id for one in theirs.boxes] == [one.label_file_id for one in mine.boxes]
+        assert [one.score for one in theirs.boxes] == pytest.approx([one.score for one in mine.boxes], abs=1e-4)
+        corners = [[(one.x_min, one.y_min, one.x_max, one.y_max) for one in seen.boxes] for seen in (mine, theirs)]
+        assert np.abs(np.subtract(*corners)).max() <= 1
+    freeze(record, tmp_path / "again.pb")  # and the service gives the converted brain away as it came
+    assert (tmp_path / "again.pb").read_bytes() == graph.read_bytes()
+
+
 def test_converted_from_a_terminal(
-    folder: Path, graph: bytes, tmp_path: Path, files: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    graph: bytes,
+    tmp_path: Path,
+    files: dict[str, bytes],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = ["--workdir", str(tmp_path / "work"), "--store-uri", f"file://{tmp_path / 'store'}"]
     asked = ["brain", "convert", str(folder), "--name", "cars", *store]
@@ -135,6 +173,20 @@ def test_converted_from_a_terminal(
     assert "like 12=car" in said
     assert main(["brain", "list", *store]) == DONE
     assert "cars@2" in capsys.readouterr().out
+    registry, ledger = (
+        Registry(open_folder(f"file://{tmp_path / 'store'}").child("brains"), tmp_path / "here"),
+        open_ledger(str(tmp_path / "ledger.db"), "a target"),
+    )
+    opened = SimpleNamespace(registry=registry, ledger=ledger)  # what a lineage needs of a workspace, and no Diffgram
+    monkeypatch.setattr("diffgram_flows.tasks.workspace.open_workspace", lambda target: opened)
+    for command in ("show", "lineage"):
+        assert main(["brain", command, "cars@2", *store]) == DONE
+        told = "".join(capsys.readouterr().out.split())
+        assert "old/frozen_inference_graph.pb" in told
+        assert hashlib.sha256(graph).hexdigest() in told.replace("│", "")
+    aged = record.manifest.to_json()
+    del aged["source"]  # as earlier versions wrote it
+    assert Manifest.from_json(aged).source == {}
 
 
 def test_it_cannot_be_trained(tmp_path: Path) -> None:
@@ -168,8 +220,10 @@ def test_a_graph_that_does_more_is_not_run(tmp_path: Path, deed: str, registry: 
 
     folder = write(tmp_path / "evil", frozen(evil))
     for ask in (lambda: load_legacy(folder), lambda: convert_legacy(folder, registry, "evil")):
-        with pytest.raises(BrainTampered, match=rf"frozen_inference_graph\.pb holds operations .*{deed}"):
+        with pytest.raises(BrainTampered, match=rf"frozen_inference_graph\.pb holds operations .*{deed}") as refused:
             ask()
+        assert "ask whoever made the file" in refused.value.cure
+        assert "roll back" not in refused.value.cure  # there is nothing to roll back yet
     assert not victim.exists()
     assert registry.numbers("evil") == []
 

@@ -13,6 +13,8 @@ from diffgram_flows.brains.tensorflow.loading import scan_program
 from diffgram_flows.brains.tensorflow.pixels import decode_upright
 from diffgram_flows.brains.tensorflow.saving import PROGRAM_FOLDER
 
+# Whoever converts such a graph gives it squares here, decoded as our own brains decode them.
+SQUARES = "decoded_squares"
 _UPRIGHT = 1  # what EXIF says is not known inside a graph, as in the earlier SDK
 # What is added to each: the object detection of TensorFlow numbers classes from 1.
 _OUTPUTS = {"detection_boxes": 0, "detection_classes": 1, "detection_scores": 0, "num_detections": 0}
@@ -40,8 +42,8 @@ def freeze(record: BrainRecord, path: Path) -> None:
         return decode_upright(content, tf.constant(_UPRIGHT), size)
 
     def program(encoded: Any) -> list[Any]:
-        images = tf.map_fn(decode, encoded, fn_output_signature=tf.uint8)
-        found = network(images=tf.ensure_shape(images, [None, size, size, 3]))
+        images = tf.ensure_shape(tf.map_fn(decode, encoded, fn_output_signature=tf.uint8), [None, size, size, 3])
+        found = network(images=tf.identity(images, name=SQUARES))
         return [tf.identity(tf.cast(found[name], tf.float32) + first, name=name) for name, first in _OUTPUTS.items()]
 
     signature = tf.TensorSpec([None], tf.string, name="encoded_image_string_tensor")

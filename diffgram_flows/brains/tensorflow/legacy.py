@@ -2,7 +2,9 @@
 
 Such a graph takes encoded images, decodes them in a loop and piles them up, so images of two sizes, or one that is
 damaged, fail the whole batch. Where it has piled them up, its decoder is cut off: images that we have decoded go in
-there, batched by size, with the same result to the bit.
+there, batched by size, with the same result to the bit. A graph whose loop stretches them, too, keeps its decoder, as
+nobody knows how it does that; but one that :mod:`~diffgram_flows.brains.tensorflow.frozen` has written says where it
+takes squares like ours.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from diffgram_flows.brains.methods.protocol import Answer
 from diffgram_flows.brains.records import BrainRecord
+from diffgram_flows.brains.tensorflow.frozen import SQUARES
 from diffgram_flows.brains.tensorflow.inference import boxes_of
 from diffgram_flows.brains.tensorflow.loading import parse, refuse_forbidden, scan_program
 from diffgram_flows.brains.tensorflow.operations import COMPUTING, LEGACY
@@ -28,6 +31,7 @@ GRAPH_FILE = "frozen_inference_graph.pb"
 LABEL_FILE = "label_dict.json"
 OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 _ENCODED, _DECODED = "encoded_image_string_tensor", "image_tensor"
+_FORBIDDEN = "Do not run it; ask whoever made the file, get the brain from where it was trained, or train one anew."
 _PILES = ("TensorArrayGatherV3", "TensorListStack")  # what ends a loop over images
 Found = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]]
 
@@ -38,12 +42,13 @@ class LegacyDetector:
     Args:
         found: From images of one shape ``[B, H, W, 3]`` to the graph's outputs.
         model_ids: The graph's own numbers of classes, by label file id.
+        size: Side of the squares that it takes, ``None`` for images of any size.
     """
 
-    size: int | None = None
     tileable = False
 
-    def __init__(self, found: Found, model_ids: Mapping[int, int]) -> None:
+    def __init__(self, found: Found, model_ids: Mapping[int, int], size: int | None = None) -> None:
+        self.size = size
         self._found = found
         self._label_file_ids = {model_id: label_file_id for label_file_id, model_id in model_ids.items()}
 
@@ -80,10 +85,12 @@ def load(record: BrainRecord) -> LegacyDetector:
     model_ids = read_label_dict(record.folder / LABEL_FILE)
     converted = record.folder / PROGRAM_FOLDER
     if not converted.is_dir():
-        return LegacyDetector(_runner(_pruned(record.folder / GRAPH_FILE)), model_ids)
+        pruned = _pruned(record.folder / GRAPH_FILE)
+        return LegacyDetector(_runner(pruned), model_ids, _side(_taken(pruned)))
     scan_program(converted / "saved_model.pb", COMPUTING | LEGACY)
     module = tf.saved_model.load(str(converted))
-    return LegacyDetector(_runner(module.signatures["serving_default"], module), model_ids)
+    signature = module.signatures["serving_default"]
+    return LegacyDetector(_runner(signature, module), model_ids, _side(_taken(signature)))
 
 
 def convert(graph: Path, folder: Path) -> None:
@@ -122,7 +129,7 @@ def read_label_dict(path: Path) -> dict[int, int]:
 def _pruned(path: Path) -> Any:
     """The function from images, decoded if possible, to the outputs."""
     definition = parse(tf.compat.v1.GraphDef(), path)
-    refuse_forbidden(path, _operations(definition), COMPUTING | LEGACY)
+    refuse_forbidden(path, _operations(definition), COMPUTING | LEGACY, cure=_FORBIDDEN)
     try:
         wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(definition, name=""), [])
         outputs = {name: wrapped.graph.as_graph_element(f"{name}:0") for name in OUTPUTS}
@@ -145,13 +152,30 @@ def _entrance(graph: Any, outputs: Sequence[Any]) -> Any:
     if _DECODED in names:
         return graph.as_graph_element(f"{_DECODED}:0")
     encoded = graph.as_graph_element(f"{_ENCODED}:0")
+    if SQUARES in names:
+        squares = graph.as_graph_element(f"{SQUARES}:0")
+        if squares.dtype == tf.uint8 and _side(squares) and _replaces(squares, encoded, outputs):
+            return squares
     for operation in graph.get_operations():
         if operation.type in _PILES:
             (pile,) = operation.outputs
-            if pile.dtype == tf.uint8 and pile.shape.rank in (None, 4) and _replaces(pile, encoded, outputs):
+            if pile.dtype == tf.uint8 and _of_any_size(pile) and _replaces(pile, encoded, outputs):
                 pile.set_shape([None, None, None, 3])
                 return pile
     return encoded
+
+
+def _of_any_size(images: Any) -> bool:
+    """Whether a tensor of images holds them as they are, and not stretched."""
+    return images.shape.rank is None or (images.shape.rank == 4 and images.shape[1:3].as_list() == [None, None])
+
+
+def _side(images: Any) -> int | None:
+    """The side of the squares that a tensor holds, ``None`` if it holds something else."""
+    if images.shape.rank != 4 or images.shape[1] != images.shape[2]:
+        return None
+    side: int | None = images.shape[1]
+    return side
 
 
 def _replaces(pile: Any, encoded: Any, outputs: Sequence[Any]) -> bool:
@@ -170,7 +194,7 @@ def _replaces(pile: Any, encoded: Any, outputs: Sequence[Any]) -> bool:
 
 def _runner(function: Any, module: Any = None) -> Found:
     """Feed a function what it takes, a batch of pixels or files one by one; with the module whose signature it is."""
-    (taken,) = (tensor for tensor in function.inputs if tensor.dtype in (tf.uint8, tf.string))
+    taken = _taken(function)
     alone = taken.dtype == tf.string or taken.shape[:1] == [1]
 
     def run(images: Any) -> dict[str, NDArray[Any]]:
@@ -185,3 +209,9 @@ def _runner(function: Any, module: Any = None) -> Found:
         return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
 
     return found
+
+
+def _taken(function: Any) -> Any:
+    """The tensor of images that a function takes, beside the variables that a signature carries."""
+    (taken,) = (tensor for tensor in function.inputs if tensor.dtype in (tf.uint8, tf.string))
+    return taken

@@ -18,6 +18,7 @@ from diffgram_flows.errors import BrainTampered
 
 # Functions in which TensorFlow itself writes and reads the variables' files; only the saver calls them.
 _SAVER_FUNCTIONS = ("__inference__traced_save", "__inference__traced_restore")
+_ROLL_BACK = "Do not run it; find out where it came from, and roll back to another version."
 _MAX_PROGRAM = 1 << 30  # bytes; a protobuf ends at two of them
 
 
@@ -87,17 +88,17 @@ def parse(message: Any, path: Path) -> Any:
     return message
 
 
-def refuse_forbidden(path: Path, operations: Iterable[str], allowed: frozenset[str]) -> None:
+def refuse_forbidden(path: Path, operations: Iterable[str], allowed: frozenset[str], *, cure: str) -> None:
     """Raise :class:`BrainTampered` if one of a program's operations is not allowed."""
-    refuse(path, (operation for operation in operations if operation not in allowed))
+    refuse(path, (operation for operation in operations if operation not in allowed), cure)
 
 
-def refuse(path: Path, found: Iterable[str]) -> None:
+def refuse(path: Path, found: Iterable[str], cure: str = _ROLL_BACK) -> None:
     """Raise :class:`BrainTampered` if anything was found."""
     if forbidden := sorted(set(found)):
         raise BrainTampered(
             f"The program {path} holds operations that no brain needs: {', '.join(forbidden)}.",
-            cure="Do not run it; find out where it came from, and roll back to another version.",
+            cure=cure,
         )
 
 

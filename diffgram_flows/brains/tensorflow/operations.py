@@ -33,9 +33,9 @@ COMPUTING = frozenset((_ARITHMETIC + _LAYERS + _SHAPES + _CONTROL).split())
 # that are given as a tensor.
 _LEGACY = """
 Assert BatchToSpaceND Bitcast ConcatOffset ControlTrigger DecodeBmp DecodeGif DecodeImage DecodeJpeg DecodePng
-DepthToSpace DynamicStitch EnsureShape Enter Exit FusedBatchNorm FusedBatchNormV2 InvertPermutation LRN ListDiff
-LoopCond Merge NextIteration NonMaxSuppression NonMaxSuppressionV2 ParallelDynamicStitch RefEnter RefExit RefMerge
-RefNextIteration RefSwitch Reverse SpaceToBatchND SpaceToDepth StringLength Substr Switch TensorArrayConcatV3
+DepthToSpace DynamicStitch EnsureShape Enter Exit ExtractJpegShape FusedBatchNorm FusedBatchNormV2 InvertPermutation
+LRN ListDiff LoopCond Merge NextIteration NonMaxSuppression NonMaxSuppressionV2 ParallelDynamicStitch RefEnter RefExit
+RefMerge RefNextIteration RefSwitch Reverse SpaceToBatchND SpaceToDepth StringLength Substr Switch TensorArrayConcatV3
 TensorArrayGatherV3 TensorArrayReadV3 TensorArrayScatterV3 TensorArraySizeV3 TensorArraySplitV3 TensorArrayV3
 TensorArrayWriteV3 TensorListLength TopK Unique UniqueV2
 """
