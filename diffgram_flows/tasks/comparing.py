@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diffgram_flows.brains import Brain, BrainRecord, Evaluation, Registry, find_method, pictures_of
+from diffgram_flows.brains import Brain, BrainRecord, Evaluation, Gate, Interval, Registry, find_method, pictures_of
 from diffgram_flows.brains.evaluation import difference, draw_of
 from diffgram_flows.datasets import ImageCache, load_snapshot
+from diffgram_flows.datasets.catalogue import find_snapshot
 from diffgram_flows.errors import LabelMapChanged, NotEnoughData
 from diffgram_flows.models import BrainRef, LabelMap, Sample
 from diffgram_flows.storage import Folder
 
-_CONFIDENCE = 0.95
 Refs = tuple[BrainRef, BrainRef]
 
 
@@ -43,8 +44,15 @@ def compare_stored(registry: Registry, refs: Refs) -> Comparison:
     return Comparison("As found when they were trained", rows, notes)
 
 
-def compare_anew(registry: Registry, refs: Refs, snapshot_id: str, workdir: Path, shared: Folder | None) -> Comparison:
-    """What both are worth on the test images of a snapshot, and how sure the difference is.
+def compare_anew(registry: Registry, refs: Refs, reference: str, workdir: Path, shared: Folder | None) -> Comparison:
+    """What both are worth on the test images of a snapshot, and how sure the difference is, as the gate would tell it.
+
+    Args:
+        registry: Where the versions are.
+        refs: Which two.
+        reference: The snapshot's id, the beginning of it, or ``latest``.
+        workdir: Where snapshots and images lie on this machine.
+        shared: Where snapshots are kept for everybody.
 
     Raises:
         BrainNotFound, BrainTampered, DatasetError: There is no such version or snapshot, or it was altered.
@@ -53,10 +61,10 @@ def compare_anew(registry: Registry, refs: Refs, snapshot_id: str, workdir: Path
     """
     records = (registry.get(refs[0]), registry.get(refs[1]))
     cache = ImageCache(workdir / "images")
-    snapshot = load_snapshot(workdir / "snapshots" / snapshot_id, cache, shared=shared)
+    snapshot = load_snapshot(find_snapshot(reference, workdir / "snapshots", shared), cache, shared=shared)
     samples = snapshot.split("test")
     if not samples:
-        raise NotEnoughData(f"The snapshot {snapshot_id} has no test image.", cure="Name another snapshot.")
+        raise NotEnoughData(f"The snapshot {snapshot.id} has no test image.", cure="Name another snapshot.")
     labels = _widest(records)
     if snapshot.label_map.attributes:  # what people call them now
         labels = replace(labels, attributes=snapshot.label_map.attributes)
@@ -65,12 +73,22 @@ def compare_anew(registry: Registry, refs: Refs, snapshot_id: str, workdir: Path
     notes = []
     if found[0].evidence is not None and found[1].evidence is not None:
         groups = [draw_of(sample) for sample in samples]
-        seen = difference(found[0].evidence, found[1].evidence, groups, confidence=_CONFIDENCE)
-        notes.append(
-            f"{refs[0]} is {seen.difference:+.4f} in {found[0].metric} against {refs[1]}; with {_CONFIDENCE:.0%} "
-            f"confidence between {seen.low:+.4f} and {seen.high:+.4f}. It is better in {seen.better:.1%} of the draws."
-        )
-    return Comparison(f"On {len(samples)} test images of {snapshot_id}", rows, notes)
+        seen = difference(found[0].evidence, found[1].evidence, groups, confidence=Gate().confidence)
+        notes.append(tell_difference(refs, found[0].metric, seen))
+    return Comparison(f"On {len(samples)} test images of {snapshot.id}", rows, notes)
+
+
+def tell_difference(refs: Refs, metric: str, seen: Interval) -> str:
+    """The difference of a metric between two versions, first minus second, as people say it."""
+    if not math.isfinite(seen.difference):
+        return f"There is nothing to find in these images, so {refs[0]} and {refs[1]} cannot be told apart."
+    size = f"{abs(seen.difference):.4f}"
+    how = f"{size} {'more' if seen.difference > 0 else 'less'} {metric} than"
+    how = f"the same {metric} as" if float(size) == 0 else how
+    return (
+        f"{refs[0]} has {how} {refs[1]} ({seen.confidence:.0%} confidence interval of the difference: {seen.low:+.4f} "
+        f"to {seen.high:+.4f}). It is better in {seen.better:.1%} of the draws."
+    )
 
 
 def _widest(records: tuple[BrainRecord, BrainRecord]) -> LabelMap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import pytest
 from servers.bench import folder, ledger, store
 from servers.shelf import Shelf, shelf
 
-from diffgram_flows.brains import Gate, Manifest, Registry, TrainingOptions, judge, train_brain
+from diffgram_flows.brains import Gate, Interval, Manifest, Registry, TrainingOptions, judge, train_brain
 from diffgram_flows.brains.evaluation import ClassificationEvaluation, TagScore
-from diffgram_flows.cli import DONE, main
+from diffgram_flows.cli import DONE, FAILED, main
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.models import BrainRef, LabelMap
-from diffgram_flows.tasks.comparing import compare_stored
+from diffgram_flows.parameters import TrainOptions
+from diffgram_flows.tasks.comparing import compare_stored, tell_difference
 
 __all__ = ["folder", "ledger", "shelf", "store"]
 
@@ -120,3 +122,41 @@ def test_people_read_the_names_that_they_gave(tagged: Shelf, tmp_path: Path, cap
     assert main([*compare, "--snapshot", snapshot.id, "--json"]) == DONE
     told = [row[""] for row in json.loads(capsys.readouterr().out)["rows"]]
     assert {f"macro F1 of {name}" for name in called.values()} <= set(told)
+
+
+def test_a_comparison_takes_a_snapshot_as_the_other_commands_do(tagged: Shelf, capsys: Any) -> None:
+    snapshot, _ = tagged.snapshot(SnapshotOptions(val=0.0, test=0.5))
+    registry = Registry(tagged.workdir / "brains")
+    for steps in (1, 5):
+        options = replace(TINY, steps=steps, learning_rate=6e-3)
+        train_brain(snapshot, name="tags", registry=registry, options=options, method="classification")
+    compare = ["brain", "compare", "tags@1", "tags@2", "--workdir", str(tagged.workdir), "--json", "--snapshot"]
+    answers = []
+    for reference in (snapshot.id, snapshot.id[:6], "latest"):
+        assert main([*compare, reference]) == DONE
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["title"] == f"On {len(snapshot.split('test'))} test images of {snapshot.id}"
+    assert main([*compare, "0000"]) == FAILED
+    assert "snapshot list" in capsys.readouterr().err
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        pytest.param((-0.41812, -0.5, -0.3), "cars@1 has 0.4181 less mAP50 than cars@3 (90% confidence", id="less"),
+        pytest.param((0.25, 0.1, 0.3), "cars@1 has 0.2500 more mAP50 than cars@3 (90% confidence", id="more"),
+        pytest.param((0.00001, -0.1, 0.1), "cars@1 has the same mAP50 as cars@3 (90% confidence", id="the same"),
+        pytest.param((NAN, NAN, NAN), "cannot be told apart", id="nothing to find"),
+    ],
+)
+def test_the_difference_is_a_sentence(difference: tuple[float, float, float], said: str) -> None:
+    seen = Interval(*difference, Gate().confidence, 0.5, 9)
+    assert said in tell_difference((BrainRef("cars", 1), BrainRef("cars", 3)), "mAP50", seen)
+
+
+def test_a_comparison_is_as_sure_as_a_training() -> None:
+    assert Gate().confidence == TrainOptions.model_fields["confidence"].default
