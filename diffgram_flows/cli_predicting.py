@@ -45,7 +45,10 @@ def predict_bucket(
             max_files=predicting.max_files,
             progress=progress,
         )
-    show("Predicted", {"brain": record.ref, "images": done.images, "boxes": done.boxes, "known": done.known})
+    facts = {"brain": record.ref, "images": done.images, "boxes": done.boxes, "known": done.known}
+    skipped = {f"left out: {reason}": number for reason, number in done.skipped.most_common()}
+    more = {"waiting": "more are waiting; the same command goes on"} if done.more else {}
+    show("Predicted", {**facts, "failed": len(done.failures), **skipped, **more})
     return show_failures(done.failures)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,15 +10,17 @@ from itertools import islice
 from pathlib import Path
 
 from diffgram_flows.brains.prediction import Brain, predict_many
+from diffgram_flows.brains.result_settings import ResultSettings
 from diffgram_flows.brains.results import ResultForm, read_versions, result_files, write_predictions
 from diffgram_flows.brains.tiling import TileOption, Tiling
 from diffgram_flows.errors import ConfigurationError, StorageError, StorageUnavailable
 from diffgram_flows.models import Failure, Picture, Prediction, Progress, StoredObject, no_progress
-from diffgram_flows.storage import ObjectStore
-from diffgram_flows.storage.media import media_type
+from diffgram_flows.storage import ObjectStore, SkipReason
+from diffgram_flows.storage.media import TYPES
 
 _THREADS = 8
 _BYTES_AHEAD = 256 << 20
+_IMAGES = frozenset(suffix for suffix, kind in TYPES.items() if kind.startswith("image/"))
 
 
 @dataclass(slots=True)
@@ -29,13 +31,18 @@ class PredictedObjects:
         images: Looked at in this run.
         boxes: Found in them, by all brains together.
         known: Were there already from an earlier run.
-        failures: Could not be read or looked at. What could not be read is tried again by the next run.
+        failures: Could not be read or looked at, or are empty. What could not be read is tried again by the next run;
+            what an earlier run could not look at is told again, as long as it is there.
+        skipped: Objects that were left out of the listing: reason to count.
+        more: Whether images are left for the next run, because this one had a limit.
     """
 
     images: int = 0
     boxes: int = 0
     known: int = 0
     failures: list[Failure] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    more: bool = False
 
 
 def predict_objects(
@@ -54,7 +61,9 @@ def predict_objects(
     """Predict all images below a prefix, and write what was seen to ``out/<name@version>/<number>``.
 
     A chunk's file is there as a whole or not at all, so a run that was killed goes on where it was: what is written is
-    not looked at again, and neither is what came since forgotten, nor what has changed.
+    not looked at again, and what is new or has changed since is. Images are told by the suffix of their key.
+
+    How it was looked at is written beside the results, once (:class:`ResultSettings`).
 
     Args:
         brains: Who looks; each image is fetched and decoded once for all of them.
@@ -70,28 +79,31 @@ def predict_objects(
 
     Raises:
         StorageError: The bucket cannot be listed, or does not answer any more.
-        ConfigurationError: There is no brain.
+        ConfigurationError: There is no brain, or a folder holds results that were made with other settings.
     """
     if not brains:
         raise ConfigurationError("No brain was given to predict with.", cure="Give at least one.")
     folders = [out / str(brain.record.ref) for brain in brains]
-    known = set.intersection(*({_mark(seen.key, version) for seen, version in read_versions(f)} for f in folders))
+    settings = [ResultSettings.of(brain, score_threshold, tile) for brain in brains]
+    for folder, setting in zip(folders, settings, strict=True):
+        setting.check(folder)
     number = max((int(path.stem) + 1 for folder in folders for path in result_files(folder)), default=0)
     done = PredictedObjects()
-    images = (obj for obj in store.iter_objects(prefix) if media_type(obj.key).startswith("image/"))
-    remaining = islice(_new(images, known, done), max_files)
+    images = _new(store, prefix, _Earlier.of(folders), done)
+    remaining = islice(images, max_files)
     while chunk := list(islice(remaining, chunk_size)):
         seen: list[tuple[Prediction, ...]] = []
         for found in predict_many(brains, _pictures(store, chunk, done), score_threshold=score_threshold, tile=tile):
             seen.append(found)
-            progress(done.images + len(seen), 0, found[0].key)
+            progress(done.images + len(seen), 0, found[0].key.rpartition("/")[2])
         versions = {obj.uri: obj.version for obj in chunk}
-        for place, (brain, folder) in enumerate(zip(brains, folders, strict=True)):
+        for place, (setting, folder) in enumerate(zip(settings, folders, strict=True)):
+            setting.keep(folder)
             write_predictions(
                 folder / f"{number:08}",
                 [found[place] for found in seen],
-                brain=str(brain.record.ref),
-                label_map_digest=brain.record.manifest.label_map.digest,
+                brain=setting.brain,
+                label_map_digest=setting.label_map.digest,
                 form=form,
                 versions=versions,
             )
@@ -99,15 +111,52 @@ def predict_objects(
         done.images += len(seen)
         done.boxes += sum(len(one.boxes) for found in seen for one in found)
         done.failures += [Failure(found[0].key, found[0].error) for found in seen if found[0].error]
+    done.more = next(images, None) is not None
     return done
 
 
-def _new(objects: Iterable[StoredObject], known: set[int], done: PredictedObjects) -> Iterator[StoredObject]:
-    for obj in objects:
-        if _mark(obj.uri, obj.version) in known:
-            done.known += 1
-        else:
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What earlier runs have looked at.
+
+    Attributes:
+        known: Marks of what all brains have seen.
+        errors: Mark to the reason why it could not be looked at.
+    """
+
+    known: set[int]
+    errors: dict[int, str]
+
+    @classmethod
+    def of(cls, folders: Iterable[Path]) -> _Earlier:
+        marks: list[set[int]] = []
+        errors: dict[int, str] = {}
+        for folder in folders:
+            marks.append(set())
+            for seen, version in read_versions(folder):
+                mark = _mark(seen.key, version)
+                marks[-1].add(mark)
+                if seen.error:
+                    errors[mark] = seen.error
+        return cls(set.intersection(*marks), errors)
+
+
+def _new(store: ObjectStore, prefix: str, earlier: _Earlier, done: PredictedObjects) -> Iterator[StoredObject]:
+    """The images that were not looked at yet; the others are noted."""
+
+    def skip(obj: StoredObject, reason: SkipReason) -> None:
+        done.skipped[reason.value] += 1
+        if reason is SkipReason.EMPTY:
+            done.failures.append(Failure(obj.uri, "The file is empty. Upload it again, or remove it."))
+
+    for obj in store.iter_objects(prefix, suffixes=_IMAGES, on_skip=skip):
+        mark = _mark(obj.uri, obj.version)
+        if mark not in earlier.known:
             yield obj
+            continue
+        done.known += 1
+        if mark in earlier.errors:
+            done.failures.append(Failure(obj.uri, earlier.errors[mark]))
 
 
 def _mark(uri: str, version: str) -> int:

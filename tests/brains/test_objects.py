@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from diffgram_flows.brains import Brain, BrainRecord, read_predictions, write_predictions
 from diffgram_flows.brains.objects import predict_objects
+from diffgram_flows.brains.result_settings import RESULTS, ResultSettings
 from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
-from diffgram_flows.models import Snapshot
+from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.models import LabelMap, Snapshot
 from diffgram_flows.storage import open_store
 
 
@@ -37,7 +42,9 @@ def test_a_folder_is_predicted_in_chunks_and_once(bucket: Path, novice: BrainRec
         os.utime(bucket / "2026" / "03.png", (1, 1))  # a new version, as far as a folder can tell
         shutil.copy(bucket / "2026" / "00.png", bucket / "2026" / "000.png")
         assert predict_objects([brain], store, prefix, out).images == 2
-        assert predict_objects([brain], store, prefix, out).images == 0
+        last = predict_objects([brain], store, prefix, out)
+        assert (last.images, last.known) == (0, 17)
+    assert last.failures == again.failures  # what is known to be damaged is told again
     seen = list(read_predictions(out / str(novice.ref)))
     assert len(seen) == 18
     assert {path.name for path in (out / str(novice.ref)).iterdir()} >= {"00000000.parquet", "00000002.jsonl"}
@@ -98,6 +105,107 @@ def test_what_cannot_be_read_is_named_and_tried_again(bucket: Path, novice: Brai
         assert predict_objects([brain], store, prefix, out).images == 1
 
 
+def test_a_limit_that_leaves_images_says_so(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    brain, out = Brain.load(novice), tmp_path / "out"
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        assert predict_objects([brain], store, prefix, out, max_files=9).more
+        last = predict_objects([brain], store, prefix, out, max_files=7)  # exactly what is left
+    assert (last.images, last.more) == (7, False)
+
+
+def test_what_is_left_out_is_counted_and_empty_images_are_named(
+    bucket: Path, novice: BrainRecord, tmp_path: Path
+) -> None:
+    (bucket / "2026" / "empty.png").touch()
+    (bucket / "2026" / "empty.txt").touch()
+    shutil.copy(bucket / "2026" / "00.png", bucket / "2026" / "no-suffix")
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        for _ in range(2):
+            done = predict_objects([Brain.load(novice)], store, prefix, tmp_path / "out")
+            assert done.skipped == {"unsupported type": 3, "empty": 1}
+            names = sorted(failure.name.rpartition("/")[2] for failure in done.failures)
+            assert names == ["broken.png", "empty.png"]
+            assert any("is empty" in failure.reason for failure in done.failures)
+
+
+def test_results_of_two_ways_of_looking_are_never_mixed(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    brain, out = Brain.load(novice), tmp_path / "out"
+    threshold = novice.manifest.score_threshold
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects([brain], store, prefix, out, max_files=6)
+        before = contents(out)
+        with pytest.raises(ConfigurationError, match=f"score threshold {threshold}; .* score threshold 0.0"):
+            predict_objects([brain], store, prefix, out, score_threshold=0.0)
+        with pytest.raises(ConfigurationError, match=r"tile never; .* tile auto"):
+            predict_objects([brain], store, prefix, out, tile="auto")
+        with pytest.raises(ConfigurationError, match=r"tile never; .* tile overlap 0.5, side 0"):
+            predict_objects([brain], store, prefix, out, tile=0.5)
+        assert contents(out) == before
+        done = predict_objects([brain], store, prefix, out, score_threshold=threshold)  # what was meant all the time
+        assert (done.images, done.known) == (10, 6)
+        (out / str(novice.ref) / RESULTS).write_bytes(b"{")
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            predict_objects([brain], store, prefix, out)
+
+
+def test_another_brain_of_that_name_is_told_by_its_labels(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    manifest = replace(novice.manifest, label_map=LabelMap(((70, "red"), (40, "green"))))
+    other = Brain(replace(novice, manifest=manifest), Brain.load(novice).model)
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects([Brain.load(novice)], store, prefix, tmp_path, max_files=2)
+        with pytest.raises(ConfigurationError, match="label map digest"):
+            predict_objects([other], store, prefix, tmp_path)
+
+
+def test_settings_without_results_bind_nobody(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    """A run was killed between writing down how it looks and its first results."""
+    brain, folder = Brain.load(novice), tmp_path / str(novice.ref)
+    ResultSettings.of(brain, 0.5, "auto").keep(folder)
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        assert predict_objects([brain], store, prefix, tmp_path, max_files=2, score_threshold=0.25).images == 2
+    kept = json.loads((folder / RESULTS).read_bytes())
+    assert (kept["score_threshold"], kept["tile"]) == (0.25, "never")
+
+
+def test_results_of_earlier_versions_go_on_with_any_settings(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    brain, kept = Brain.load(novice), tmp_path / str(novice.ref) / RESULTS
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects([brain], store, prefix, tmp_path, max_files=6)
+        kept.unlink()
+        for threshold, images in ((0.0, 4), (0.9, 6)):
+            done = predict_objects([brain], store, prefix, tmp_path, score_threshold=threshold, max_files=images)
+            assert done.images == images
+    assert "score_threshold" not in json.loads(kept.read_bytes())  # nobody knows it
+
+
+def test_ids_in_the_results_have_names_beside_them(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects([Brain.load(novice)], store, prefix, tmp_path, score_threshold=0.125, tile="auto", max_files=2)
+    assert json.loads((tmp_path / str(novice.ref) / RESULTS).read_bytes()) == {
+        "brain": str(novice.ref),
+        "method": "object_detection",
+        "score_threshold": 0.125,
+        "tile": {"overlap": 0.25, "side": 0},
+        "label_map_digest": novice.manifest.label_map.digest,
+        "labels": [
+            {"index": 0, "label_file_id": 70, "name": "red"},
+            {"index": 1, "label_file_id": 40, "name": "blue"},
+        ],
+        "attribute_groups": [],
+    }
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_from_a_terminal(
     bucket: Path, learned: BrainRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,9 +213,20 @@ def test_from_a_terminal(
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "brains").symlink_to(registry)
     asked = ["predict", f"file://{bucket}", "--workdir", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-    assert main([*asked, "--brain", str(learned.ref), "--results", "parquet", "--chunk-size", "9"]) == PARTLY
-    assert "broken.png" in "".join(capsys.readouterr().err.split())  # a narrow terminal breaks it
-    assert main([*asked, "--brain", str(learned.ref)]) == DONE
+    known = [*asked, "--brain", str(learned.ref)]
+    assert main([*known, "--max-files", "3"]) == DONE
+    assert "more are waiting; the same command goes on" in capsys.readouterr().out
+    assert main([*known, "--results", "parquet", "--chunk-size", "9"]) == PARTLY
+    shown = capsys.readouterr()
+    assert "broken.png" in "".join(shown.err.split())  # a narrow terminal breaks it
+    assert "left out: unsupported type" in shown.out
+    assert "waiting" not in shown.out
+    assert main(known) == PARTLY  # it is still broken
+    shown = capsys.readouterr()
+    assert "broken.png" in "".join(shown.err.split())
+    assert re.search(r"known\W+16\W+failed\W+1\W", shown.out)
+    assert main([*known, "--score-threshold", "0.0"]) == MISUSED
+    assert "--out" in capsys.readouterr().err
     seen = list(read_predictions(tmp_path / "out" / str(learned.ref)))
     assert len(seen) == 16
     assert sum(len(found.boxes) for found in seen) > 8

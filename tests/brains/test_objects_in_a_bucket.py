@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from servers.predicting_process import STOPPED
 from servers.s3 import S3Server, s3_server
 
 from diffgram_flows.brains import BrainRecord, Registry, read_predictions
-from diffgram_flows.cli import DONE, MISUSED, main
+from diffgram_flows.brains.result_settings import RESULTS
+from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
 from diffgram_flows.models import Snapshot
 from diffgram_flows.storage import folder_s3, open_folder
 
@@ -63,7 +65,7 @@ def arguments(buckets: tuple[str, str], tmp_path: Path) -> list[str]:
 
 
 def test_the_champion_of_a_shared_registry_looks_at_a_bucket(
-    buckets: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    buckets: tuple[str, str], s3_server: S3Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = arguments(buckets, tmp_path)
     assert main(asked) == DONE
@@ -73,6 +75,13 @@ def test_the_champion_of_a_shared_registry_looks_at_a_bucket(
     assert all((found.width, found.height) == (96, 96) for found in seen)
     assert main([*asked, "--brain", "detector@1"]) == DONE
     assert len(list(read_predictions(tmp_path / "out" / "detector@1"))) == 12
+    s3_server.client.put_object(Bucket=buckets[0].split("/")[2], Key="2026/empty.png", Body=b"")
+    capsys.readouterr()
+    assert main(asked) == PARTLY
+    shown = capsys.readouterr()
+    assert "2026/empty.png" in "".join(shown.err.split())
+    assert re.search(r"left out: empty\W+1\W", shown.out)
+    assert main([*asked, "--tile", "auto"]) == MISUSED
     assert main([*asked, "--brain", "nobody"]) == MISUSED
     assert buckets[1] in "".join(capsys.readouterr().err.split())
 
@@ -84,7 +93,7 @@ def test_a_finished_chunk_is_never_looked_at_again(buckets: tuple[str, str], tmp
     results = tmp_path / "out" / "detector@1"
     between = killed(buckets, tmp_path, "between", stop=keys[4])
     assert set(keys[:4]) <= between
-    assert [path.name for path in sorted(results.iterdir())] == ["00000000.jsonl"]
+    assert [path.name for path in sorted(results.iterdir())] == ["00000000.jsonl", RESULTS]
     first = (results / "00000000.jsonl").stat()
     during = killed(buckets, tmp_path, "during", stop=keys[7])
     assert during == set(keys[4:7])
@@ -95,7 +104,7 @@ def test_a_finished_chunk_is_never_looked_at_again(buckets: tuple[str, str], tmp
     assert [found.key.rpartition("/")[2] for found in read_predictions(results)] == [key[5:] for key in keys]
     again = (results / "00000000.jsonl").stat()
     assert (again.st_ino, again.st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
-    assert [path.name for path in sorted(results.iterdir())] == [f"{number:08}.jsonl" for number in range(3)]
+    assert [path.name for path in sorted(results.iterdir())] == [*(f"{n:08}.jsonl" for n in range(3)), RESULTS]
 
 
 def killed(buckets: tuple[str, str], tmp_path: Path, name: str, *, stop: str) -> set[str]:
