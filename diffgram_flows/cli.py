@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or a setting is wrong; 3 a server or a
 bucket could not be reached, so try again later; 4 it is done, but some objects could not be dealt with and are listed;
-5 the plan is outdated: the ledger has moved since it was made, so make a new one.
+5 the plan is outdated: the ledger has moved since it was made, so make a new one; 130 stopped by Ctrl+C.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from rich.table import Table
 from rich.text import Text
 
 from diffgram_flows import __version__, parameters
+from diffgram_flows.cli_messages import refused_values, wrong_command_line
 from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, PlanOutdated
 from diffgram_flows.models import Failure
 
 DONE, FAILED, MISUSED, UNREACHABLE, PARTLY, OUTDATED = range(6)
+STOPPED = 130  # as a shell says it
 _SHOWN_FAILURES = 20
 
 app = App(
@@ -34,6 +36,8 @@ app = App(
     version=__version__,
     help="Turn a self-hosted Diffgram into an import - train - update cycle.",
     help_epilogue=__doc__.split("\n\n", 1)[1],
+    error_formatter=wrong_command_line,
+    suppress_keyboard_interrupt=False,  # main says how it goes on
 )
 app.command(  # imported when it is asked for
     "diffgram_flows.cli_sandbox:app",
@@ -73,15 +77,16 @@ Storage = Annotated[parameters.StorageOptions, Flat]
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the console script's entry."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # a terminal has bars; the UI has the log
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # a command's own server tells nobody
     try:
         result = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
     except ValidationError as error:
-        return _explain(ConfigurationError(_validation(error), cure="See --help."))
+        return _explain(ConfigurationError(refused_values(error), cure="See --help."))
     except DiffgramFlowsError as error:
         return _explain(error)
     except KeyboardInterrupt:
         errors.print("Stopped. The next run goes on from here.")
-        return FAILED
+        return STOPPED
     except Exception as error:
         return _unexpected(error)
     return result if isinstance(result, int) else DONE
@@ -202,7 +207,8 @@ def predict(
     brain
         Name of the brain, with --out also one version of it: cars@3.
     out
-        Look at all images of the bucket, ask no Diffgram, and write what was seen into this folder.
+        Look at the images below the bucket's prefix (told by their suffix), at most --max-files in one run; the same
+        command goes on. Ask no Diffgram, and write what was seen into this folder: docs/predictions.md.
     """
     where = bucket_of(bucket, storage) if bucket else None
     if out is not None:
@@ -333,10 +339,10 @@ def bucket_of(uri: str, storage: parameters.StorageOptions) -> parameters.Bucket
 def run(name: str, form: Any) -> Any:
     """Run a flow in this process, with bars."""
     logging.getLogger("prefect").setLevel(os.environ["PREFECT_LOGGING_LEVEL"])
-    from diffgram_flows.reports import shown_in_terminal
+    from diffgram_flows.reports import own_errors_told_once, shown_in_terminal
 
     flow: Callable[[Any], Any] = getattr(importlib.import_module(f"flows.{name}"), name)
-    with shown_in_terminal():
+    with own_errors_told_once(), shown_in_terminal():
         return flow(form)
 
 
@@ -350,12 +356,12 @@ def show(title: str, facts: dict[str, Any]) -> None:
     console.print(table)
 
 
-def show_failures(failures: Sequence[Failure]) -> int:
+def show_failures(failures: Sequence[Failure], kept_in: str = "the ledger") -> int:
     """Print what could not be dealt with; the exit code."""
     for failure in failures[:_SHOWN_FAILURES]:
         errors.print(f"[yellow]{escape(failure.name)}[/]: {escape(failure.reason)}", highlight=False)
     if len(failures) > _SHOWN_FAILURES:
-        errors.print(f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in the ledger.")
+        errors.print(f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}.")
     return PARTLY if failures else DONE
 
 
@@ -368,11 +374,6 @@ def _explain(error: DiffgramFlowsError) -> int:
     if isinstance(error, PlanOutdated):
         return OUTDATED
     return UNREACHABLE if error.retryable else FAILED
-
-
-def _validation(error: ValidationError) -> str:
-    problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
-    return "; ".join(problems) + "."
 
 
 def _unexpected(error: Exception) -> int:

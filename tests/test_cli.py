@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from diffgram_flows.cli import MISUSED, PARTLY, UNREACHABLE, main, show, show_failures
+from diffgram_flows.cli import MISUSED, PARTLY, STOPPED, UNREACHABLE, main, show, show_failures
 from diffgram_flows.models import Failure
 
 
@@ -26,6 +27,7 @@ def test_help_names_every_command_and_the_exit_codes(capsys: Any) -> None:
     ):
         assert command in text
     assert "Exit codes: 0 done" in text
+    assert "130 stopped by Ctrl+C" in " ".join(text.split())
 
 
 def test_brackets_in_names_are_brackets(capsys: Any) -> None:
@@ -87,6 +89,50 @@ def test_a_wrong_command_line_is_told_from_a_failure(tokens: list[str], capsys: 
     assert main(tokens) == MISUSED
     shown = capsys.readouterr()
     assert "Traceback" not in shown.err + shown.out
+
+
+@pytest.mark.parametrize(
+    ("tokens", "lines"),
+    [
+        (
+            ["train", "--image-size", "100", "--steps", "0"],
+            ["--image-size is '100': must be a multiple of 32.", "--steps is '0': must be greater than or equal to 1."],
+        ),
+        (["train", "--method", "nope"], ["--method is 'nope': must be 'object_detection', 'retinanet'"]),
+        (["cycle", "s3://a", "--export.test-share", "3"], ["--export.test-share is '3': must be less than 1."]),
+        (["predict", "photos", "--out", "r"], ["bucket is 'photos': write s3://bucket/prefix, gs://bucket/prefix"]),
+    ],
+    ids=["two fields", "choices", "a group", "a bucket"],
+)
+def test_a_refused_value_is_one_clear_line(tokens: list[str], lines: list[str], capsys: Any) -> None:
+    assert main(tokens) == MISUSED
+    told = capsys.readouterr().err
+    assert "pydantic" not in told
+    assert "pattern" not in told
+    for line in lines:
+        assert line in " ".join(told.replace("│", " ").split())
+
+
+def test_ctrl_c_says_how_it_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def stopped(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("diffgram_flows.tasks.workspace.open_workspace", stopped)
+    assert main(["status"]) == STOPPED
+    assert "The next run goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("set_by_user", "found"), [(None, "false"), ("true", "true")])
+def test_a_command_lets_its_own_prefect_server_send_no_telemetry(
+    set_by_user: str | None, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "restored afterwards")
+    if set_by_user is None:
+        monkeypatch.delenv("PREFECT_SERVER_ANALYTICS_ENABLED")
+    else:
+        monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", set_by_user)
+    main(["--version"])
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == found
 
 
 def test_the_console_script_says_its_version() -> None:

@@ -4,10 +4,12 @@ from diffgram_flows.reports.artifacts import failures, markdown, picture, table
 from diffgram_flows.reports.progress import shown_in_terminal, watched
 from diffgram_flows.reports.quality import quality_path, quality_report
 from diffgram_flows.reports.sheets import sheet
+from diffgram_flows.reports.terminal_log import own_errors_told_once
 
 __all__ = [
     "failures",
     "markdown",
+    "own_errors_told_once",
     "picture",
     "quality_path",
     "quality_report",
