@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from PIL import Image
 
@@ -15,7 +16,15 @@ from diffgram_flows.project.context import Context
 from diffgram_flows.project.deployed_run import DeployedRun
 from diffgram_flows.project.fetching import fetch_file, fetch_image
 from diffgram_flows.project.inference import Inference, inference_of
-from diffgram_flows.project.pictures import ImageLike, decoded_image, name_of, picture_source
+from diffgram_flows.project.pictures import (
+    ImageLike,
+    decoded_image,
+    digests_of,
+    drawn_on,
+    name_of,
+    picture_source,
+    read_image,
+)
 from diffgram_flows.project.training_run import TrainingRun
 from diffgram_flows.project.training_status import TrainingStatus
 
@@ -42,6 +51,7 @@ class Brain:
         self._record = record
         self._run = run
         self._last: Inference | None = None
+        self._shown: Path | bytes | None = None  # what the last inference is about, where that is known
 
     def __repr__(self) -> str:
         return f"Brain({str(self._record.ref) if self._record else self.name!r})"
@@ -168,14 +178,15 @@ class Brain:
 
         Args:
             image: What was looked at, or what another brain's ``visual`` has made of it.
-            inference: What to draw; by default what this brain saw last.
+            inference: What to draw, on any image of that size; by default what this brain saw last, and then on that
+                image alone.
 
         Returns:
             A new Pillow image.
 
         Raises:
             BrainError: It has not looked at anything yet.
-            ImageRejected: The image is not of the size of the one that was looked at.
+            ImageRejected: The image is another one than the one that was looked at.
         """
         seen = self._last if inference is None else inference  # one that saw nothing is false
         if seen is None:
@@ -189,7 +200,13 @@ class Brain:
                 f"of {seen.width} x {seen.height}.",
                 cure="Give the image that it looked at, or the inference that belongs to this one.",
             )
-        return draw_over(shown, seen.annotations, self.labels)
+        digests = digests_of(shown)
+        if inference is None and self._shown is not None and digests.isdisjoint(digests_of(read_image(self._shown))):
+            raise ImageRejected(
+                f"The image to draw on, {name_of(image)}, is another one than the brain {self.name!r} last saw.",
+                cure="Call brain.run(image) first, or give the inference that belongs to it.",
+            )
+        return drawn_on(draw_over(shown, seen.annotations, self.labels), digests)
 
     def loaded(self) -> LoadedBrain:
         """Its network in memory, loaded once in a process: for :func:`predict_many`.
@@ -200,20 +217,25 @@ class Brain:
         """
         return LoadedBrain.load(self._ready())
 
-    def saw(self, seen: Prediction) -> Inference:
-        """What its network has found, with names; :meth:`visual` draws the last of these."""
+    def saw(self, seen: Prediction, shown: Path | bytes | None = None) -> Inference:
+        """What its network has found, with names; :meth:`visual` draws the last of these.
+
+        Args:
+            seen: What it has found.
+            shown: The file of the image, or its bytes; without it :meth:`visual` cannot tell another image of its size.
+        """
         record = self._ready()
         manifest = record.manifest
         found = inference_of(seen, brain=str(record.ref), method=manifest.method, label_map=manifest.label_map)
         if not seen.error:
-            self._last = found
+            self._last, self._shown = found, shown
         return found
 
     def _look(self, picture: Picture, score_threshold: float | None, tile: TileOption | Tiling) -> Inference:
         (seen,) = self.loaded().predict([picture], score_threshold=score_threshold, tile=tile)
         if seen.error:
             raise ImageRejected(seen.error, cure="")
-        return self.saw(seen)
+        return self.saw(seen, picture.source)
 
     def _ready(self) -> BrainRecord:
         """The version that it is.

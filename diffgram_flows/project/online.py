@@ -160,8 +160,10 @@ class OnlineBrain(Brain):
             ImageRejected: It is no image that can be used.
             ConfigurationError: Tiles are asked for.
         """
-        headers = {"Content-Type": "application/octet-stream"}
-        return self._ask(score_threshold, tile, data=_content(image), headers=headers)
+        headers, content = {"Content-Type": "application/octet-stream"}, _content(image)
+        found = self._ask(score_threshold, tile, data=content, headers=headers)
+        self._shown = content
+        return found
 
     def loaded(self) -> LoadedBrain:
         """There is none on this machine.
@@ -183,6 +185,7 @@ class OnlineBrain(Brain):
         (image,) = found["images"]
         instances = sorted(map(_instance, image["instances"]), key=lambda instance: -instance.score)
         self._last = Inference(found["brain"], found["method"], image["width"], image["height"], tuple(instances))
+        self._shown = None  # what the service has downloaded is not known here
         return self._last
 
     def _details(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +16,7 @@ from diffgram_flows.images import MAX_PIXELS, as_bmp, as_rgb, image_size
 from diffgram_flows.project.fetching import fetch_image
 
 ImageLike: TypeAlias = Path | str | bytes | Image.Image | NDArray[np.uint8]
+_BEFORE = "diffgram_flows.before"  # in Pillow's info, which copies keep
 
 
 def read_image(source: Path | str | bytes) -> Image.Image:
@@ -78,6 +80,18 @@ def decoded_image(image: ImageLike) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     return read_image(image) if isinstance(image, (str, Path, bytes)) else _from_array(image)
+
+
+def digests_of(image: Image.Image) -> frozenset[str]:
+    """A digest of the pixels of an image, and of those that it had each time before a brain drew on it."""
+    before: frozenset[str] = image.info.get(_BEFORE, frozenset())
+    return before | {hashlib.sha256(as_rgb(image).tobytes()).hexdigest()}
+
+
+def drawn_on(image: Image.Image, before: frozenset[str]) -> Image.Image:
+    """The image, after it was told what it had been before somebody drew on it."""
+    image.info[_BEFORE] = before
+    return image
 
 
 def _is_url(image: ImageLike) -> bool:

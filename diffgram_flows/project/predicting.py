@@ -45,18 +45,22 @@ def predict_many(
     if not brains:
         raise ConfigurationError("No brain was given to look at images.", cure="Give at least one.")
     refused: dict[int, Prediction] = {}
+    shown: dict[int, Picture] = {}
     found = look(
         [brain.loaded() for brain in brains],
-        _pictures(images, refused),
+        _pictures(images, refused, shown),
         score_threshold=score_threshold,
         batch_size=batch_size,
         tile=tile,
     )
-    return _inferences(brains, found, refused)
+    return _inferences(brains, found, refused, shown)
 
 
 def _inferences(
-    brains: Sequence[Brain], found: Iterable[tuple[Prediction, ...]], refused: dict[int, Prediction]
+    brains: Sequence[Brain],
+    found: Iterable[tuple[Prediction, ...]],
+    refused: dict[int, Prediction],
+    shown: dict[int, Picture],
 ) -> Iterator[tuple[Inference, ...]]:
     """With those of the images that no brain was shown, in order."""
     place = 0
@@ -64,16 +68,21 @@ def _inferences(
         while place in refused:
             yield tuple(brain.saw(refused[place]) for brain in brains)
             place += 1
-        yield tuple(brain.saw(seen) for brain, seen in zip(brains, predictions, strict=True))
+        source = shown.pop(place).source
+        yield tuple(brain.saw(seen, source) for brain, seen in zip(brains, predictions, strict=True))
         place += 1
     for place in sorted(number for number in refused if number >= place):
         yield tuple(brain.saw(refused[place]) for brain in brains)
 
 
-def _pictures(images: Iterable[ImageLike], refused: dict[int, Prediction]) -> Iterator[Picture]:
+def _pictures(
+    images: Iterable[ImageLike], refused: dict[int, Prediction], shown: dict[int, Picture]
+) -> Iterator[Picture]:
     for place, image in enumerate(images):
         name = name_of(image)
         try:
-            yield Picture(name, picture_source(image))
+            shown[place] = Picture(name, picture_source(image))
         except ImageRejected as error:
             refused[place] = Prediction(name, 0, 0, error=str(error))
+        else:
+            yield shown[place]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from diffgram_flows.brains import TrainingOptions, find_method
+from diffgram_flows.brains import BrainRecord, TrainingOptions, find_method
+from diffgram_flows.brains.methods import check_same_kind
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.errors import BrainNotFound, ConfigurationError
 from diffgram_flows.parameters import TrainOptions
@@ -68,7 +69,8 @@ class Train:
             The brain, which tells how far it is.
 
         Raises:
-            ConfigurationError: A setting is unknown or wrong, or the dataset or the deployment does not exist.
+            ConfigurationError: A setting is unknown or wrong, the dataset or the deployment does not exist, or the
+                version in use finds something else than the method does.
             Busy: It is being trained already.
             ServerUnreachable: The Prefect server of the deployment does not answer.
             StorageUnavailable, AccessDenied, BucketNotFound: The store cannot be read.
@@ -77,6 +79,8 @@ class Train:
         self._context.places.registry.numbers(name)  # refuses a name that no folder can have
         SnapshotOptions(val=validation_share, test=test_share)
         _check(options)
+        if not deployment or self._context.places.store_uri:  # else the champion is only known where the worker is
+            _check_kind(self._context.places, name, method)
         if deployment:
             form = {"brain": name, "method": method, "from_champion": from_champion, **_form(options)}
             return Brain(self._context, name, run=DeployedRun.start(self._context.places, name, deployment, form))
@@ -130,6 +134,14 @@ def _newest(places: Places, name: str) -> TrainingRun | DeployedRun | None:
     written = (places.workdir / FOLDER / f"{name}.json", file_of(places.workdir, name))
     began, ordered = (path.stat().st_mtime for path in written)
     return here if began > ordered else elsewhere
+
+
+def _check_kind(places: Places, name: str, method: str) -> None:
+    """Refuse here a method that the champion of this name cannot be compared with; downloads nothing but a manifest."""
+    registry = places.registry
+    ref = registry.champion_ref(name)
+    if ref is not None:
+        check_same_kind(name, method, BrainRecord(ref, places.workdir, registry.manifest(ref)))
 
 
 def _form(options: dict[str, Any]) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def test_a_graph_that_the_service_gives_away_sees_the_same_when_it_comes_back(
         assert [one.label_file_id for one in theirs.boxes] == [one.label_file_id for one in mine.boxes]
         assert [one.score for one in theirs.boxes] == pytest.approx([one.score for one in mine.boxes], abs=1e-4)
         corners = [[(one.x_min, one.y_min, one.x_max, one.y_max) for one in seen.boxes] for seen in (mine, theirs)]
-        assert np.abs(np.subtract(*corners)).max() <= 1
+        assert np.abs(np.array(corners[0]) - np.array(corners[1])).max() <= 1
     freeze(record, tmp_path / "again.pb")  # and the service gives the converted brain away as it came
     assert (tmp_path / "again.pb").read_bytes() == graph.read_bytes()
 

@@ -320,6 +320,26 @@ def test_drawing_needs_the_image_that_was_looked_at(brain: Brain, sample: Sample
         brain.visual(Image.new("RGB", (50, 40)))
 
 
+def test_what_it_saw_in_one_image_is_not_drawn_on_another_one(brain: Brain, snapshot: Snapshot) -> None:
+    first, second = (one.path for one in snapshot.split("train")[:2])
+    seen = brain.run(first)
+    with pytest.raises(ImageRejected, match=rf"{second.name}, is another one .*brain\.run.* or give the inference"):
+        brain.visual(second)
+    assert brain.visual(second, seen).size == (96, 96)  # who names it knows why
+    for same in (first, first.read_bytes(), read_image(first), np.asarray(read_image(first))):
+        assert brain.visual(same).tobytes() == brain.visual(first).tobytes()
+    drawn = brain.visual(first)
+    brain.run(second)
+    with pytest.raises(ImageRejected, match="in memory, is another one"):
+        brain.visual(drawn)
+    brain.run(drawn)  # whatever is on it
+    assert brain.visual(drawn).size == (96, 96)
+    assert [len(one) for one in predict_many([brain], [first, b"a text", second])] == [1, 1, 1]
+    brain.visual(second)
+    with pytest.raises(ImageRejected, match="is another one"):
+        brain.visual(first)
+
+
 def test_what_it_sees_goes_to_diffgram(brain: Brain, project: Project, directory: Directory, sample: Sample) -> None:
     seen = brain.run(sample.path)
     labels = project.label.new("red", "blue")

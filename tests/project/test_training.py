@@ -13,6 +13,7 @@ import pytest
 from servers.pages import Page
 
 from diffgram_flows import Project
+from diffgram_flows.brains import BrainRecord
 from diffgram_flows.errors import (
     BrainError,
     BrainNotFound,
@@ -130,6 +131,15 @@ def test_a_failed_training_tells_why(
 def test_wrong_settings_are_refused_at_once(project: Project, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         project.train.start(**({"name": "graphs"} | options))
+    assert not (project.workdir / FOLDER).exists()
+
+
+def test_a_method_that_finds_something_else_than_the_champion(
+    project: Project, learned: BrainRecord, promote: Callable[[BrainRecord, str], None]
+) -> None:
+    promote(learned, "colours")
+    with pytest.raises(ConfigurationError, match=r"colours finds boxes: its champion colours@1 .*another name"):
+        project.train.start("colours", method="classification")
     assert not (project.workdir / FOLDER).exists()
 
 
