@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from diffgram_flows import parameters
 from diffgram_flows.brains import Brain, predict_objects
 from diffgram_flows.cli import show, show_failures
+from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef
 from diffgram_flows.reports import shown_in_terminal, watched
 from diffgram_flows.tasks.workspace import open_bucket, open_places
+
+FAILURES = "failures.json"
 
 
 def predict_bucket(
@@ -49,7 +54,9 @@ def predict_bucket(
     skipped = {f"left out: {reason}": number for reason, number in done.skipped.most_common()}
     more = {"waiting": "more are waiting; the same command goes on"} if done.more else {}
     show("Predicted", {**facts, "failed": len(done.failures), **skipped, **more})
-    return show_failures(done.failures)
+    failures = out / FAILURES  # in ASCII: keys of a folder need not be text
+    write_file(failures, json.dumps([asdict(failure) for failure in done.failures], indent=2).encode())
+    return show_failures(done.failures, kept_in=str(failures))
 
 
 def _version(name: str) -> BrainRef:

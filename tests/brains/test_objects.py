@@ -14,6 +14,7 @@ from diffgram_flows.brains import Brain, BrainRecord, read_predictions, write_pr
 from diffgram_flows.brains.objects import predict_objects
 from diffgram_flows.brains.result_settings import RESULTS, ResultSettings
 from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
+from diffgram_flows.cli_predicting import FAILURES
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import LabelMap, Snapshot
 from diffgram_flows.storage import open_store
@@ -206,6 +207,22 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_many_failures_are_all_kept_in_a_file(
+    novice: BrainRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "brains").symlink_to(novice.folder.parent.parent)
+    (tmp_path / "photos").mkdir()
+    names = [f"{number:02}.png" for number in range(24)]
+    for name in names:
+        (tmp_path / "photos" / name).touch()
+    out = tmp_path / "out"
+    asked = ["predict", f"file://{tmp_path}/photos", "--workdir", str(tmp_path), "--out", str(out)]
+    assert main([*asked, "--brain", str(novice.ref)]) == PARTLY
+    assert f"4more,allofthemin{out}/failures.json" in "".join(capsys.readouterr().err.split())
+    told = json.loads((out / FAILURES).read_bytes())
+    assert [failure["name"].rpartition("/")[2] for failure in told] == names
+
+
 def test_from_a_terminal(
     bucket: Path, learned: BrainRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,6 +241,9 @@ def test_from_a_terminal(
     assert main(known) == PARTLY  # it is still broken
     shown = capsys.readouterr()
     assert "broken.png" in "".join(shown.err.split())
+    (told,) = json.loads((tmp_path / "out" / FAILURES).read_bytes())
+    assert told["name"].endswith("broken.png")
+    assert "not an image" in told["reason"]
     assert re.search(r"known\W+16\W+failed\W+1\W", shown.out)
     assert main([*known, "--score-threshold", "0.0"]) == MISUSED
     assert "--out" in capsys.readouterr().err
