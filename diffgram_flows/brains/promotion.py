@@ -114,7 +114,8 @@ def _check_labels(candidate: BrainRecord, champion: BrainRecord | None) -> None:
         return
     raise LabelMapChanged(
         f"{candidate.ref} and the champion {champion.ref} do not speak of the same labels.",
-        cure="Promote the candidate by hand if the change of labels is meant.",
+        cure=f"If the change of labels is meant, promote it by hand (`diffgram-flows brain promote {candidate.ref}`); "
+        "or train under another name.",
     )
 
 

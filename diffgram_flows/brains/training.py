@@ -16,7 +16,7 @@ from diffgram_flows.brains.prediction import Brain, distinct
 from diffgram_flows.brains.records import BrainRecord, Manifest, package_versions
 from diffgram_flows.brains.registry import Registry
 from diffgram_flows.errors import ConfigurationError, LabelMapChanged, NotEnoughData
-from diffgram_flows.models import BrainRef, Prediction, Progress, Sample, Snapshot, Split, no_progress
+from diffgram_flows.models import BrainRef, LabelMap, Prediction, Progress, Sample, Snapshot, Split, no_progress
 
 _BATCH_SIZE = 16
 
@@ -51,14 +51,17 @@ def train_brain(
 
     Raises:
         NotEnoughData: No training image, or none with anything that the method learns from.
-        LabelMapChanged: The labels of ``start_from`` are not the first ones of the snapshot.
+        LabelMapChanged: The labels of ``start_from``, or of the champion of that name, are not the first ones of the
+            snapshot.
         BrainNotFound, BrainTampered: ``start_from`` is not there, or was changed.
         ConfigurationError: An unknown method, one that finds something else than the champion of that name, or one by
             which ``start_from`` did not learn; or TensorFlow is not installed.
         Busy: Another process is at the same training.
     """
     way = find_method(method)
-    check_same_kind(name, method, registry.champion(name))
+    champion = registry.champion(name)
+    check_same_kind(name, method, champion)
+    _check_labels(name, snapshot, champion)
     _check_material(snapshot, way)
     parent = _parent(snapshot, registry, start_from, method)
     key = order_key(snapshot, options, start_from, method)
@@ -102,6 +105,21 @@ def _check_material(snapshot: Snapshot, method: Method) -> None:
             f"The snapshot {snapshot.id} has {count} (of {len(snapshot.samples)} images in all).",
             cure="Annotate more images in Diffgram, export again, then train.",
         )
+
+
+def _check_labels(name: str, snapshot: Snapshot, champion: BrainRecord | None) -> None:
+    """Refuse a training whose outcome could not be compared with the champion, before it costs anything."""
+    if champion is None or champion.manifest.label_map.is_prefix_of(snapshot.label_map):
+        return
+    raise LabelMapChanged(
+        f"The labels of the champion {champion.ref} ({_with_ids(champion.manifest.label_map)}) are not the first ones "
+        f"of the snapshot {snapshot.id} ({_with_ids(snapshot.label_map)}): what is trained could not be compared.",
+        cure=f"Give the new brain another name than {name}, or promote a version that has the snapshot's labels first.",
+    )
+
+
+def _with_ids(labels: LabelMap) -> str:
+    return ", ".join(f"{name} (id {label_file_id})" for label_file_id, name in labels.labels) or "none"
 
 
 def _any_to_learn(samples: Iterable[Sample], method: Method) -> bool:

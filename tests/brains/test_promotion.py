@@ -170,8 +170,11 @@ def test_other_labels_cannot_be_compared(
     registry.promote(adopt(novice).ref)
     stranger = LabelMap(((40, "blue"), (70, "red")))
     other = adopt(replace(novice, manifest=replace(novice.manifest, label_map=stranger)))
-    with pytest.raises(LabelMapChanged):
+    with pytest.raises(LabelMapChanged) as caught:
         judge(other, registry, samples)
+    assert f"diffgram-flows brain promote {other.ref}" in caught.value.cure
+    registry.promote(other.ref)
+    assert judge(other, registry, samples).passed
 
 
 def test_a_tampered_champion_is_refused(

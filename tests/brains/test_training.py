@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffgram_flows.brains import Brain, BrainRecord, Registry, TrainingOptions, evaluate, pictures_of, train_brain
+from diffgram_flows.brains import (
+    METHODS,
+    Brain,
+    BrainRecord,
+    Registry,
+    TrainingOptions,
+    evaluate,
+    pictures_of,
+    train_brain,
+)
 from diffgram_flows.brains.tensorflow.samples import decode_samples
 from diffgram_flows.errors import BrainNotFound, ConfigurationError, LabelMapChanged, NotEnoughData
 from diffgram_flows.models import BrainRef, LabelMap, Sample, Snapshot
@@ -119,6 +128,39 @@ def test_other_labels_are_refused(
         train_brain(
             replace(snapshot, label_map=other), name="detector", registry=registry, options=tiny, start_from=parent.ref
         )
+
+
+class Started(Exception):
+    """A training has begun."""
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["same method", "legacy"])
+def test_labels_that_are_not_the_champions_are_refused_before_the_training(
+    novice: BrainRecord,
+    snapshot: Snapshot,
+    adopt: Adopt,
+    registry: Registry,
+    tiny: TrainingOptions,
+    monkeypatch: pytest.MonkeyPatch,
+    legacy: bool,
+) -> None:
+    def train(*_: object, **__: object) -> None:
+        raise Started
+
+    other = LabelMap(((31, "red"), (40, "blue")))  # as of another project, by the same names
+    known = replace(novice.manifest, label_map=other, method="legacy_detection" if legacy else "object_detection")
+    first, second = adopt(replace(novice, manifest=known)), adopt(novice)
+    registry.promote(first.ref)
+    monkeypatch.setattr(METHODS["object_detection"], "train", train)
+    with pytest.raises(LabelMapChanged, match=r"champion detector@1 \(red \(id 31\), .*red \(id 70\)") as caught:
+        train_brain(snapshot, name="detector", registry=registry, options=tiny)
+    assert "another name than detector" in caught.value.cure
+    assert registry.numbers("detector") == [1, 2]
+    with pytest.raises(Started):
+        train_brain(snapshot, name="other", registry=registry, options=tiny)
+    registry.promote(second.ref)
+    with pytest.raises(Started):
+        train_brain(snapshot, name="detector", registry=registry, options=tiny)
 
 
 def test_an_unknown_start_is_refused(snapshot: Snapshot, registry: Registry, tiny: TrainingOptions) -> None:
