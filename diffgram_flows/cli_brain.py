@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.table import Table
@@ -13,6 +13,10 @@ from diffgram_flows import parameters
 from diffgram_flows.cli import DONE, Target, console, show
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef
+
+if TYPE_CHECKING:
+    from diffgram_flows.brains import Registry
+    from diffgram_flows.ledger import Ledger
 
 app = App(name="brain", help="Look at trained brains, and decide which one is in use.")
 app.command("diffgram_flows.cli_service:serve", name="serve", help="Answer over HTTP what the champions see in images.")
@@ -80,7 +84,7 @@ def show_(brain: str, *, target: Target = parameters.Target(), as_json: Json = F
 
 @app.command
 def promote(brain: str, *, target: Target = parameters.Target()) -> int:
-    """Make a version the champion, whatever a judgement said.
+    """Make a version the champion, whatever a judgement said. Asks no server.
 
     Parameters
     ----------
@@ -89,13 +93,14 @@ def promote(brain: str, *, target: Target = parameters.Target()) -> int:
     """
     from diffgram_flows.brains.mirroring import mirror
     from diffgram_flows.brains.promoting import promote as carry_out
-    from diffgram_flows.brains.promoting import reconcile_promotions
-    from diffgram_flows.tasks.workspace import open_workspace
+    from diffgram_flows.tasks.workspace import open_records
 
-    ref, workspace = _ref(brain), open_workspace(target)
-    reconcile_promotions(workspace.registry, workspace.ledger, [ref.name])
-    done = carry_out(workspace.registry, workspace.ledger, ref)
-    mirror(ref, workspace.registry.manifest(ref), champion=True)
+    ref = _ref(brain)
+    with open_records(target, ref.name) as (registry, ledgers):
+        _settle(registry, ledgers, ref.name)
+        done = carry_out(registry, ledgers[0], ref)
+        _settle(registry, ledgers[1:], ref.name)
+    mirror(ref, registry.manifest(ref), champion=True)
     show("Promotion", {"champion": str(ref), "": "promoted" if done else "it was the champion already"})
     return DONE
 
@@ -104,18 +109,21 @@ def promote(brain: str, *, target: Target = parameters.Target()) -> int:
 def rollback(name: str, *, target: Target = parameters.Target()) -> int:
     """Make the champion before this one the champion again. The next update makes its predictions current again.
 
+    Asks no server.
+
     Parameters
     ----------
     name
         Of the brain, without a version.
     """
-    from diffgram_flows.brains.promoting import reconcile_promotions, roll_back
-    from diffgram_flows.tasks.workspace import open_workspace
+    from diffgram_flows.brains.promoting import roll_back
+    from diffgram_flows.tasks.workspace import open_records
 
-    workspace = open_workspace(target)
-    reconcile_promotions(workspace.registry, workspace.ledger, [name])
-    before = workspace.registry.champion_ref(name)
-    entry = roll_back(workspace.registry, workspace.ledger, name)
+    with open_records(target, name) as (registry, ledgers):
+        _settle(registry, ledgers, name)
+        before = registry.champion_ref(name)
+        entry = roll_back(registry, ledgers[0], name)
+        _settle(registry, ledgers[1:], name)
     show("Roll-back", {"champion": str(BrainRef(name, entry.version)), "instead of": str(before)})
     return DONE
 
@@ -189,6 +197,14 @@ def lineage(what: str, *, target: Target = parameters.Target(), as_json: Json = 
 def _source(source: Mapping[str, str]) -> dict[str, str]:
     """What a brain was converted from, if it was."""
     return {"converted from": f"{source['file']} (sha256 {source['sha256']})"} if source else {}
+
+
+def _settle(registry: Registry, ledgers: Sequence[Ledger], name: str) -> None:
+    """Let every ledger tell what the registry's log tells of a brain."""
+    from diffgram_flows.brains.promoting import reconcile_promotions
+
+    for ledger in ledgers:
+        reconcile_promotions(registry, ledger, [name])
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str, float]]:

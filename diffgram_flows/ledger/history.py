@@ -98,3 +98,13 @@ class History(Book):
                 TrainingRow(**{k: v for k, v in row._mapping.items() if k != "target"})
                 for row in connection.execute(query)
             ]
+
+    def trainings_anywhere(self, name: str) -> list[tuple[str, TrainingRow]]:
+        """Trainings of a brain (its name, without a version) for all targets of this database, newest first."""
+        query = sa.select(trainings).where(trainings.c.brain.startswith(f"{name}@", autoescape=True))
+        with self._reading() as connection:
+            return [
+                (row.target, TrainingRow(**{k: v for k, v in row._mapping.items() if k != "target"}))
+                for row in connection.execute(query.order_by(trainings.c.created_at.desc()))
+                if row.brain.startswith(f"{name}@")  # SQLite's LIKE knows no case
+            ]

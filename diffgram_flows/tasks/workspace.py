@@ -12,8 +12,9 @@ from diffgram_flows.blocks import find_credentials
 from diffgram_flows.brains import BrainRecord, Registry
 from diffgram_flows.datasets import ImageCache
 from diffgram_flows.diffgram import DiffgramClient
-from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.errors import BrainNotFound, BrainTampered, ConfigurationError
 from diffgram_flows.ledger import Ledger, Limit, open_ledger
+from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.ledger.pacing import SERVER_LIMITS
 from diffgram_flows.models import BrainRef
 from diffgram_flows.parameters import Bucket, Target
@@ -131,6 +132,44 @@ def open_places(target: Target) -> tuple[Registry, Folder | None]:
         return Registry(workdir / "brains"), None
     store = open_folder(target.store_uri)
     return Registry(store.child("brains"), workdir / "brains"), store.child("snapshots")
+
+
+@contextmanager
+def open_records(target: Target, name: str) -> Iterator[tuple[Registry, list[Ledger]]]:
+    """The registry of a target, and the ledgers that tell of one of its brains. No call goes out to the server.
+
+    These are the ledgers of the datasets that the brain was trained for, the newest training first. The database may
+    serve other registries, too, which have a brain of the same name: their trainings are told by the snapshot. A brain
+    that nobody has trained here, and that was brought in, is told of in a ledger of the registry's own.
+
+    Args:
+        target: Says where registry and ledger are.
+        name: Of the brain, without a version.
+
+    Raises:
+        ConfigurationError: ``store_uri`` or ``ledger_url`` is of a kind that nothing can be kept in.
+        LedgerError: The ledger cannot be opened.
+    """
+    registry, _ = open_places(target)
+    url = target.ledger_url or str(target.workdir.expanduser().resolve() / "ledger.db")
+    own = open_ledger(url, registry.folder.uri)
+    try:
+        trained_for: dict[str, None] = {}
+        for dataset, training in own.history.trainings_anywhere(name):
+            if dataset not in trained_for and _holds(registry, training):
+                trained_for[dataset] = None
+        ledgers = [own.for_target(dataset) for dataset in trained_for]
+        yield registry, [*ledgers, own] if own.promotions.rows(name) or not ledgers else ledgers
+    finally:
+        own.close()
+
+
+def _holds(registry: Registry, training: TrainingRow) -> bool:
+    """Whether the registry has what came out of a training."""
+    try:
+        return registry.manifest(BrainRef.parse(training.brain)).snapshot_id == training.snapshot_id
+    except (BrainNotFound, BrainTampered):
+        return False
 
 
 def _limits(target: Target) -> dict[str, Limit]:
