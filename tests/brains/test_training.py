@@ -169,8 +169,9 @@ def test_an_unknown_start_is_refused(snapshot: Snapshot, registry: Registry, tin
 
 
 def test_an_unknown_method_is_refused(snapshot: Snapshot, registry: Registry, tiny: TrainingOptions) -> None:
-    with pytest.raises(ConfigurationError, match="object_detection"):
+    with pytest.raises(ConfigurationError, match="astrology") as caught:
         train_brain(snapshot, name="detector", registry=registry, options=tiny, method="astrology")
+    assert caught.value.cure == "Choose one of classification, object_detection, retinanet, semantic_segmentation."
 
 
 def class_kernel(record: BrainRecord) -> np.ndarray:

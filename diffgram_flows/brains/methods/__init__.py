@@ -24,9 +24,8 @@ def find_method(name: str) -> Method:
         ConfigurationError: There is none.
     """
     if name not in METHODS:
-        raise ConfigurationError(
-            f"There is no training method {name!r}.", cure=f"Choose one of {', '.join(sorted(METHODS))}."
-        )
+        trainable = ", ".join(sorted(METHODS.keys() - {LegacyDetection.name}))
+        raise ConfigurationError(f"There is no training method {name!r}.", cure=f"Choose one of {trainable}.")
     return METHODS[name]
 
 
