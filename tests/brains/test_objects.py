@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from diffgram_flows.brains import Brain, BrainRecord, read_predictions, write_predictions
@@ -253,3 +254,22 @@ def test_from_a_terminal(
     assert main([*asked, "--brain", "nobody"]) == MISUSED
     assert main([*asked, "--brain", "detector@x"]) == MISUSED
     assert "no champion" in capsys.readouterr().err
+
+
+def test_the_documentation_reads_boxes_with_names(
+    bucket: Path, learned: BrainRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "predictions.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    folder = tmp_path / str(learned.ref)
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects([Brain.load(learned)], store, prefix, tmp_path, max_files=2, form="both")
+    exec(program.replace("results/cars@3", str(folder)), {})  # noqa: S102 - our own page
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == sum(len(seen.boxes) for seen in read_predictions(folder)) > 0
+    assert {line.split()[1] for line in lines} <= {"red", "blue"}
+    columns = set(json.loads((folder / "00000000.jsonl").read_text().splitlines()[0]))
+    documented = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)))
+    assert columns == set(documented) == set(pyarrow.parquet.read_schema(folder / "00000000.parquet").names)
+    assert set(re.findall(r'^  "(\w+)"', page, re.MULTILINE)) == set(json.loads((folder / RESULTS).read_bytes()))
