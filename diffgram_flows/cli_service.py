@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from diffgram_flows import parameters
 from diffgram_flows.cli import DONE, Target, console
+from diffgram_flows.errors import BrainTampered, StorageError
+
+if TYPE_CHECKING:
+    from diffgram_flows.brains import Registry
 
 _VARIABLE = "DIFFGRAM_BRAIN_SERVICE_TOKEN"
 
@@ -21,6 +25,7 @@ def serve(
     brain: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006
     allow_private: Annotated[bool, Parameter(negative="")] = False,
     deployment: str = "",
+    trainings: int = 1,
     public_url: str = "",
     max_upload_mb: int = 20,
     queue: int = 128,
@@ -39,11 +44,14 @@ def serve(
     port
         0 for any free one.
     brain
-        Which brain is served; may be given several times. All of the registry without it.
+        Which brain is served; may be given several times, and no other one is trained here. All of the registry
+        without it.
     allow_private
         Fetch images from addresses of the own network, too, and from any port.
     deployment
         The Prefect deployment that trains, such as 'train brain/on-demand'; without it a process of this machine does.
+    trainings
+        Trainings of this machine at the same time; who orders one more is asked to come again.
     public_url
         How others reach the service, for the links that it gives; by default what they call it by.
     max_upload_mb
@@ -71,23 +79,44 @@ def serve(
         queue_size=queue,
         request_timeout=timeout,
         deployment=deployment,
+        trainings=trainings,
         store_uri=target.store_uri,
         public_url=public_url,
     )
+    missing = _missing(registry, settings.brains)
     try:
-        serve_registry(registry, settings, host, port, lambda url: _welcome(url, settings.project))
+        serve_registry(registry, settings, host, port, lambda url: _welcome(url, settings.project, missing))
     except KeyboardInterrupt:  # the way to stop it; everything is closed by now
         console.print("\nStopped.")
     return DONE
 
 
-def _welcome(url: str, project: str) -> None:
+def _missing(registry: Registry, names: tuple[str, ...]) -> list[str]:
+    """What cannot be answered yet: the brains that were asked for, or all of the registry.
+
+    Raises:
+        ConfigurationError: No brain can have such a name.
+    """
+    from diffgram_flows.service.champions import without_champion
+
+    try:
+        wanted = names or registry.names()
+        told = [without_champion(registry, name) for name in wanted if registry.champion_ref(name) is None]
+    except (BrainTampered, StorageError) as error:  # of which /readyz tells more, and when it is over
+        return [f"The registry cannot be read: {error}"]
+    return told if wanted else ["The registry has no brain yet."]
+
+
+def _welcome(url: str, project: str, missing: list[str]) -> None:
+    state = "listens, but is not ready" if missing else "is ready"
     console.print(
-        f"The brain service is ready: {url}\n\n"
+        f"The brain service {state}: {url}\n\n"
         f"  {url}/docs     what it offers\n  {url}/readyz   which brains are loaded\n"
         f"  {url}/metrics  for Prometheus\n\n"
         f"It lets in who has a credential of {f'the project {project}' if project else 'its own'}. Ctrl+C stops it.",
         highlight=False,
         soft_wrap=True,
     )
+    for problem in missing:
+        console.print(f"Warning: {problem}", highlight=False, soft_wrap=True, markup=False)
     console.file.flush()  # to a pipe as well, at once

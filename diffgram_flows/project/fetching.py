@@ -11,7 +11,7 @@ from requests.auth import AuthBase
 from diffgram_flows import __version__
 from diffgram_flows.diffgram import DiffgramClient, without_secrets
 from diffgram_flows.diffgram.download import download
-from diffgram_flows.errors import ImageRejected
+from diffgram_flows.errors import ImageRejected, InvalidRequest
 
 MAX_BYTES = 200 * 2**20
 _TIMEOUT = 30.0  # seconds to connect, and of silence
@@ -36,7 +36,16 @@ def fetch_file(client: DiffgramClient, file_id: int) -> bytes:
         ImageRejected: It is larger than 200 MiB.
         DiffgramError: The server or its store did not give it.
     """
-    with download(client.signed_url(file_id), f"file {file_id}", timeout=_TIMEOUT, retries=_RETRIES) as stream:
+    try:
+        url = client.signed_url(file_id)
+    except InvalidRequest as error:  # a Diffgram that does not find it answers with a trace of its own
+        raise InvalidRequest(
+            f"The project {client.project} has no file {file_id}.",
+            cure="Check the id, and that the file was not removed.",
+            status=error.status,
+            fields=error.fields,
+        ) from error
+    with download(url, f"file {file_id}", timeout=_TIMEOUT, retries=_RETRIES) as stream:
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise _too_large(f"file {file_id}")

@@ -21,6 +21,7 @@ from diffgram_flows.errors import (
     ConfigurationError,
     DiffgramFlowsError,
     ImageRejected,
+    InvalidRequest,
     NoChampion,
     RateLimited,
     ServerError,
@@ -45,6 +46,7 @@ _KINDS: Mapping[int, type[DiffgramFlowsError]] = {
     422: ImageRejected,
     429: RateLimited,
 }
+_NAMED: Mapping[str, type[DiffgramFlowsError]] = {"NoChampion": NoChampion, "FileNotFound": InvalidRequest}
 
 
 class Service:
@@ -143,7 +145,12 @@ class OnlineBrain(Brain):
     def predict_from_file(
         self, file_id: int, *, score_threshold: float | None = None, tile: TileOption | Tiling = "never"
     ) -> Inference:
-        """What it sees in a file of Diffgram, which the service downloads."""
+        """What it sees in a file of Diffgram, which the service downloads.
+
+        Raises:
+            InvalidRequest: There is no such file.
+            ImageRejected: It is no image that can be used.
+        """
         return self._ask(score_threshold, tile, json={"file_id": file_id})
 
     def run(
@@ -231,6 +238,6 @@ def _content(source: ImageLike) -> bytes:
 
 
 def _kind(status: int, kind: str) -> type[DiffgramFlowsError]:
-    if kind == "NoChampion":
-        return NoChampion
+    if kind in _NAMED:
+        return _NAMED[kind]
     return _KINDS.get(status, ServerError if status >= 500 else BrainError)

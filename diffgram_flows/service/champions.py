@@ -65,6 +65,7 @@ class Champions:
         self._others: OrderedDict[BrainRef, Batcher] = OrderedDict()
         self._names: tuple[str, ...] = settings.brains
         self._names_at = -_NAMES_EVERY
+        self._expected: set[str] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._loading = asyncio.Lock()
         self.looked = False
@@ -93,6 +94,25 @@ class Champions:
                 continue
             await self._follow(name, ref)
         self.looked = True
+
+    def check_served(self, name: str) -> None:
+        """Refuse a brain that the service would not serve if there was one.
+
+        Raises:
+            Refusal: The service was told which brains it serves, and this is none of them.
+        """
+        if self._settings.brains and name not in self._settings.brains:
+            raise Refusal(
+                404,
+                "BrainNotFound",
+                f"This service does not serve the brain {name!r}, so it does not train it.",
+                f"It serves {', '.join(sorted(self._settings.brains))}; start it with --brain {name} as well, or "
+                "without --brain.",
+            )
+
+    def expect(self, name: str) -> None:
+        """Look for a brain that is being trained as often as for the others, until it has a champion."""
+        self._expected.add(name)
 
     async def batcher(self, name: str, version: int | None = None) -> Batcher:
         """The queue in front of a brain's champion, or of one version.
@@ -134,6 +154,10 @@ class Champions:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _find_names(self) -> None:
+        self._expected.difference_update(self._names)
+        for name in sorted(self._expected):
+            if await self._in_loader(self._registry.champion_ref, name):
+                self._names = (*self._names, name)
         if self._settings.brains or time.monotonic() - self._names_at < _NAMES_EVERY:
             return
         self._names = tuple(await self._in_loader(self._registry.names))
@@ -142,7 +166,7 @@ class Champions:
     async def _follow(self, name: str, ref: BrainRef | None) -> None:
         serving = self._serving.get(name)
         if ref is None:
-            self._note(name, None, f"No version of the brain {name!r} was promoted yet.")
+            self._note(name, None, await self._in_loader(without_champion, self._registry, name))
             return
         if serving and serving.brain.record.ref == ref:
             self._note(name, ref, "")
@@ -197,6 +221,19 @@ class Champions:
 
     async def _in_loader(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._loader, function, *arguments)
+
+
+def without_champion(registry: Registry, name: str) -> str:
+    """Why a brain of the registry has no champion.
+
+    Raises:
+        ConfigurationError: No brain can have such a name.
+        StorageUnavailable, AccessDenied, BucketNotFound: The store cannot be read.
+    """
+    if registry.numbers(name):
+        return f"No version of the brain {name!r} was promoted yet."
+    there = ", ".join(registry.names()) or "none"
+    return f"The brain {name!r} has no version yet; the registry has {there}."
 
 
 def _loaded(registry: Registry, ref: BrainRef, batch_size: int) -> Brain:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from diffgram_flows.brains import BrainRecord
 from diffgram_flows.diffgram import DiffgramClient
-from diffgram_flows.errors import DiffgramFlowsError, ImageRejected
+from diffgram_flows.errors import DiffgramFlowsError, ImageRejected, InvalidRequest
 from diffgram_flows.images import image_size
 from diffgram_flows.models import BrainRef, Picture, Prediction
 from diffgram_flows.service.champions import Champions
@@ -148,6 +148,13 @@ class Desk:
             )
         try:
             url = await asyncio.to_thread(_signed_url, settings, caller, file_id)
+        except InvalidRequest as error:  # a Diffgram that does not find it answers with a trace of its own
+            raise Refusal(
+                404,
+                "FileNotFound",
+                f"The project {settings.project} has no file {file_id}.",
+                "Check the id, and that the file was not removed.",
+            ) from error
         except DiffgramFlowsError as error:
             raise Refusal.of(error) from error
         return await self._fetched(url, f"of file {file_id}", of_diffgram=True)

@@ -34,7 +34,7 @@ class Parts:
         champions = Champions(registry, settings, metrics)
         desk = Desk(champions, settings, metrics)
         doorman = Doorman(settings)
-        trainings = Trainings(settings, doorman)
+        trainings = Trainings(settings, doorman, champions)
         return cls(settings, metrics, doorman, champions, desk, trainings, Downloads(settings))
 
 

@@ -79,7 +79,7 @@ class Refusal(HTTPException):
         if self.status_code in (401, 403):
             return self.status_code, {"error": self.recorded or f"403 Forbidden: {text}"}
         # The SDK shows people what is in a 400, and of other replies the number only.
-        status = 400 if self.status_code in (404, 409, 413, 415, 422) else self.status_code
+        status = 400 if self.status_code in (404, 409, 413, 415, 422, 429) else self.status_code
         return status, {"log": {"error": {self.kind: text}, "info": {}, "success": False}}
 
 

@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse
 
 from diffgram_flows.brains import BrainRecord, class_numbers
 from diffgram_flows.models import Picture, Prediction
+from diffgram_flows.project import TrainingStatus
 from diffgram_flows.service.desk import Asked
 from diffgram_flows.service.downloads import PATH
 from diffgram_flows.service.parts import Parts, parts_of
@@ -47,7 +48,7 @@ async def training_run(request: Request, caller: Let, parts: Use) -> dict[str, A
     if not name:
         raise Refusal(400, "BadRequest", "ai_name is missing.")
     status = await parts.trainings.start(caller, name, directory_id=directory_id, options=options)
-    return {"ai": {"id": next(_numbers), "name": name, "status": str(status)}}
+    return {"ai": {"id": next(_numbers), **_status(name, status)}}
 
 
 @router.post(f"{_PROJECT_V1}/brain/status")
@@ -56,9 +57,9 @@ async def brain_status(request: Request, caller: Let, parts: Use) -> dict[str, A
     name = _text(await _body(request), "ai_name") or parts.champions.only_name()
     found = await parts.trainings.status(name)
     if found is not None:
-        return {"ai": {"name": name, "status": str(found), "state": found.state, "percent": found.percent}}
+        return {"ai": _status(name, found)}
     serving = (await parts.champions.batcher(name)).brain.record.ref
-    return {"ai": {"id": serving.version, "name": name, "status": "ready", "state": "ready", "percent": 100}}
+    return {"ai": {"id": serving.version, **_status(name, TrainingStatus("ready", 100, str(serving)))}}
 
 
 @router.post(f"{_PROJECT}/brain/local_info")
@@ -113,6 +114,18 @@ async def from_file(request: Request, caller: Let, parts: Use) -> dict[str, Any]
             case _:
                 raise Refusal(400, "BadRequest", "file_list must be a list with one file and its id.")
         return _inference(*await parts.desk.look_at_one(request, Asked(_text(body, "ai_name")), picture))
+
+
+def _status(name: str, status: TrainingStatus) -> dict[str, Any]:
+    """The state alone, which programs compare, and beside it what people want to know."""
+    return {
+        "name": name,
+        "status": status.state,
+        "state": status.state,
+        "percent": status.percent,
+        "brain": status.brain,
+        "reason": status.reason,
+    }
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class ServiceSettings:
         poll: Seconds between two looks at who is the champion.
         key_seconds: For how long Diffgram's word about a credential is believed.
         deployment: The Prefect deployment that trains; empty trains in a process of this machine.
+        trainings: Trainings at the same time that are done here, and not by a deployment.
         store_uri: Where the registry is, if not in the work folder; what is trained is kept there.
         public_url: How others reach the service; empty takes what they call it by.
     """
@@ -52,6 +53,7 @@ class ServiceSettings:
     poll: float = 2.0
     key_seconds: float = 300.0
     deployment: str = ""
+    trainings: int = 1
     store_uri: str = ""
     public_url: str = ""
 
@@ -61,7 +63,7 @@ class ServiceSettings:
                 "Nothing says who may use the service.",
                 cure="Give a Diffgram and a project whose credentials are good, or a credential, or a token.",
             )
-        counts = (self.max_upload, self.max_pixels, self.batch_size, self.queue_size)
+        counts = (self.max_upload, self.max_pixels, self.batch_size, self.queue_size, self.trainings)
         seconds = (self.request_timeout, self.fetch_timeout, self.poll, self.key_seconds)
         if min(counts) < 1 or min(seconds) <= 0 or self.batch_wait < 0:
             raise ConfigurationError("A limit of the service is zero or less.", cure="Give positive limits.")

@@ -207,7 +207,7 @@ def test_a_file_of_diffgram(brain: Brain, project: Project, directory: Directory
     seen = brain.predict_from_file(file.id)
     assert seen == brain.run(sample.path)
     project.client.ensure_labels(project.schema.default().id, ["red", "blue"])
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match=r"has no file 99999\."):
         brain.predict_from_file(99_999)
 
 

@@ -98,13 +98,13 @@ def test_a_training_is_ordered_and_tells_why_it_failed(
     assert reply.status_code == 200, reply.text
     assert time.monotonic() - began < 5
     assert reply.json()["ai"]["name"] == "fresh"
-    assert reply.json()["ai"]["status"].partition(" ")[0] in ("queued", "exporting")
+    assert reply.json()["ai"]["status"] in ("queued", "exporting")
     status = f"/api/walrus/v1/project/{sandbox.project}/brain/status"
     ends_at = time.monotonic() + 60
     while (found := client.post(status, json={"ai_name": "fresh"}).json()["ai"])["state"] != "failed":
         assert time.monotonic() < ends_at
         time.sleep(0.1)
-    assert "No file of the dataset is finished" in found["status"]
+    assert (found["status"], "No file of the dataset is finished" in found["reason"]) == ("failed", True)
     told = client.get("/v1/brains/fresh/status").json()
     assert (told["state"], "No file" in told["reason"]) == ("failed", True)
     assert requests.get(f"{client.url}/v1/brains/fresh/status", timeout=10).status_code == 401

@@ -71,7 +71,7 @@ def test_who_may_only_look_sees_and_trains_nothing(
 def test_who_may_edit_trains(
     registry: Registry, open_settings: Callable[..., ServiceSettings], issue: Issue, empty: int, level: str
 ) -> None:
-    settings = open_settings()
+    settings = open_settings(trainings=2)
     with serving(registry, settings) as url:
         client = Client(url, issue(level))
         order = {"directory_id": empty, "options": {"steps": 1}}
