@@ -164,15 +164,18 @@ def _summary(judged: Sequence[Judged]) -> list[tuple[str, list[float | None]]]:
 
 
 def _classes(judged: Sequence[Judged]) -> list[dict[str, Any]]:
-    """A row a class: name, the champion's value where there is one, and all that is known of the class."""
-    mine = judged[0].evaluation.per_class
-    theirs = judged[1].evaluation.per_class if len(judged) > 1 else {}
+    """A row a class: its name and all that is known of it, with the champion's value beside the brain's own."""
+    mine, theirs = judged[0], judged[1] if len(judged) > 1 else None
     rows = []
-    for key, score in mine.items():
-        row: dict[str, Any] = {"label": judged[0].evaluation.name_of(key)}
-        row |= _named(score)
-        if key in theirs:
-            row[f"{judged[0].evaluation.metric} of {judged[1].record.ref}"] = theirs[key].value
+    for key, score in mine.evaluation.per_class.items():
+        row: dict[str, Any] = {"label": mine.evaluation.name_of(key)}
+        for name, value in _named(score).items():
+            if theirs is None or name != score.measure:
+                row[name] = value
+                continue
+            other = theirs.evaluation.per_class.get(key)
+            row[f"{name} of {mine.record.ref}"] = value
+            row[f"{name} of {theirs.record.ref}"] = other.value if other else None
         rows.append(row)
     return rows
 

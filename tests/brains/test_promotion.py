@@ -99,6 +99,8 @@ def test_the_report_needs_no_other_file_and_shows_the_worst_images(
     assert page == tmp_path / "reports" / "detector@2-evaluation.html"
     html = page.read_text("utf-8")
     assert "Did not pass the gate" in html
+    headings = "".join(re.findall("<th>.*?</th>", html))
+    assert "<th>label</th><th>ap</th><th>ap50 of detector@2</th><th>ap50 of detector@1</th><th>boxes</th>" in headings
     assert html.count("data:image/") >= 3
     assert not re.search(r"(src|href)=\"(?!data:)", html)
     assert {"precision-recall", "calibration", "worst-images"} <= {plate.key for plate in verdict.report.pictures}

@@ -18,7 +18,13 @@ Floats = NDArray[np.float64]
 
 
 class ClassResult(Protocol):
-    """How good predictions of one class are."""
+    """How good predictions of one class are.
+
+    Attributes:
+        measure: Which of its fields is the value.
+    """
+
+    measure: ClassVar[str]
 
     @property
     def value(self) -> float:

@@ -32,6 +32,7 @@ class TagScore:
         tags: Images that have the tag.
     """
 
+    measure: ClassVar[str] = "f1"
     precision: float
     recall: float
     f1: float

@@ -33,6 +33,7 @@ class ClassScore:
         small, medium, large: ``ap`` of boxes up to 32 x 32 pixels, up to 96 x 96, and above; ``None`` without any.
     """
 
+    measure: ClassVar[str] = "ap50"
     ap: float
     ap50: float
     boxes: int

@@ -30,6 +30,7 @@ class AreaScore:
         pixels: Its pixels in the truth.
     """
 
+    measure: ClassVar[str] = "iou"
     iou: float
     recall: float
     pixels: int
