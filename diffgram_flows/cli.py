@@ -177,12 +177,17 @@ def train(
     training: Annotated[parameters.TrainOptions, Flat] = parameters.TrainOptions(),
 ) -> int:
     """Train a brain on the newest snapshot, judge it against the champion, promote it if it is better."""
+    from diffgram_flows.tasks.workspace import open_places
+
     verdict = run("train_brain", parameters.TrainParameters(target=target, training=training))
+    made = open_places(target)[0].manifest(verdict.candidate)
+    taken = made.history[-1].step if made.history else made.options.steps  # patience may have ended it early
+    begun = {"training": f"{taken} steps from {made.parent or 'scratch'}"}
     scores = {name: f"{value:.3f}" for name, value in verdict.candidate_evaluation.scores.items()}
     against = {f"against {verdict.champion}": str(verdict.interval)} if verdict.interval else {}
     report = {"report": verdict.report.page} if verdict.report else {}
     words = " ".join([*verdict.reasons, *verdict.remarks])
-    show(str(verdict.candidate), {**scores, **against, **report, "": words})
+    show(str(verdict.candidate), {**begun, **scores, **against, **report, "": words})
     return DONE
 
 

@@ -23,6 +23,7 @@ app.command("diffgram_flows.cli_service:serve", name="serve", help="Answer over 
 app.command("diffgram_flows.cli_converting:convert", name="convert", help="Bring in a brain of the earlier SDK.")
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 _SHOWN = 20
+_ID_SHOWN = 12  # of a snapshot's id in a table; commands take the beginning of one
 
 
 @app.command(name="list")
@@ -33,7 +34,7 @@ def list_(*, target: Target = parameters.Target(), as_json: Json = False) -> int
 
     registry, _ = open_places(target)
     champions = {name: registry.champion_ref(name) for name in registry.names()}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "brain": str(ref),
             "champion": champions[ref.name] == ref,
@@ -46,7 +47,10 @@ def list_(*, target: Target = parameters.Target(), as_json: Json = False) -> int
     ]
     if as_json:
         return _print_json(rows)
-    _print_rows("Brains", rows)
+    if not rows:
+        console.print("There is no brain yet.")
+        return DONE
+    _print_rows("Brains", [{**row, "snapshot": row["snapshot"][:_ID_SHOWN]} for row in rows])
     return DONE
 
 
@@ -213,7 +217,9 @@ def _scores(metrics: Mapping[str, Any]) -> list[tuple[str, str, float]]:
 
 def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")  # names are there to be copied, not to be cut
     for row in rows:
         table.add_row(*(_cell(row.get(name, "")) for name in columns))
     console.print(table, markup=False)  # people name labels and attributes as they like, with brackets too

@@ -178,12 +178,22 @@ class TrainOptions(_Form):
         description="What it learns: boxes (retinanet: by keras-hub's network), tags with their attributes, areas.",
     )
     min_new_images: int = Field(
-        default=50, ge=1, description="Images that the newest snapshot must have over the last one that was trained on."
+        default=50,
+        ge=1,
+        description="Of the cycle: images that the newest snapshot must have over the last one that was trained on, or "
+        "no training is due. A training that is asked for by itself takes place in any case.",
     )
-    from_champion: bool = Field(default=True, description="Start from the champion's weights where they fit.")
+    from_champion: bool = Field(
+        default=True,
+        description="Start from the champion's weights where they fit. Such a training takes warm_steps, not steps.",
+    )
     image_size: int = Field(default=192, ge=64, le=1024, multiple_of=32, description="Side of the network's input.")
-    steps: int = Field(default=800, ge=1, description="Gradient steps from scratch.")
-    warm_steps: int = Field(default=600, ge=1, description="Gradient steps from the champion.")
+    steps: int = Field(default=800, ge=1, description="Gradient steps from scratch; see warm_steps.")
+    warm_steps: int = Field(
+        default=600,
+        ge=1,
+        description="Gradient steps from the champion's weights: where there is one, in place of steps.",
+    )
     batch_size: int = Field(default=8, ge=1, description="Images in one step.")
     learning_rate: float | None = Field(
         default=None, gt=0, description="Peak learning rate. Empty: what suits the method."

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from diffgram_flows.brains import Manifest, Registry, TrainingOptions
+from diffgram_flows.brains import DetectionEvaluation, Manifest, Registry, TrainingOptions, Verdict
+from diffgram_flows.brains.records import Epoch
 from diffgram_flows.cli import DONE, FAILED, main
 from diffgram_flows.ledger import Ledger, PromotionRow, open_ledger
 from diffgram_flows.ledger.history import TrainingRow
@@ -32,8 +33,9 @@ def registry() -> Registry:
     made, labels = datetime(2026, 1, 2, tzinfo=UTC), LabelMap(((70, "red"),))
     for number in (1, 2):
         snapshot = f"{number}" * 64
+        parent, history = ("detector@1", (Epoch(420, 0.5, {}, None, {}, 9.0),)) if number == 2 else (None, ())
         manifest = Manifest(
-            "object_detection", made, snapshot, labels, TrainingOptions(), None, {}, 0.4, (), (), {}, {}
+            "object_detection", made, snapshot, labels, TrainingOptions(), parent, {}, 0.4, history, (), {}, {}
         )
         with registry.draft("detector") as draft:
             (draft / "a.bin").write_bytes(bytes([number]))
@@ -93,3 +95,32 @@ def test_a_version_that_is_not_there_is_told_without_a_server(registry: Registry
     assert "detector@9" in capsys.readouterr().err
     assert main(["brain", "rollback", "detector"]) == FAILED
     assert "no champion before" in capsys.readouterr().err
+
+
+def test_a_list_can_be_read_in_80_columns(registry: Registry, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["brain", "list"]) == DONE
+    told = capsys.readouterr().out
+    assert "1" * 12 in told
+    assert "1" * 13 not in told
+    assert "…" not in told
+    assert main(["brain", "list", "--json"]) == DONE
+    assert "1" * 64 in capsys.readouterr().out
+
+
+def test_no_brain_yet_is_said(capsys: Any) -> None:
+    assert main(["brain", "list"]) == DONE
+    assert capsys.readouterr().out == "There is no brain yet.\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [(1, "800 steps from scratch"), (2, "420 steps from detector@1")], ids=["first", "second"]
+)
+def test_a_training_says_how_long_it_was_and_where_it_began(
+    registry: Registry, version: int, told: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = DetectionEvaluation(images=1, per_class={}, map=0.5, map50=0.75, boxes=1, summary={})
+    verdict = Verdict(BrainRef("detector", version), None, found, None, True, True, ("It is the first one.",))
+    monkeypatch.setattr("diffgram_flows.cli.run", lambda *_: verdict)
+    assert main(["train"]) == DONE
+    assert told in capsys.readouterr().out
