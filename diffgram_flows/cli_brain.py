@@ -50,7 +50,8 @@ def list_(*, target: Target = parameters.Target(), as_json: Json = False) -> int
     if not rows:
         console.print("There is no brain yet.")
         return DONE
-    _print_rows("Brains", [{**row, "snapshot": row["snapshot"][:_ID_SHOWN]} for row in rows])
+    short = {"snapshot": _ID_SHOWN, "created": len("2026-01-02 03:04")}
+    _print_rows("Brains", [{**row, **{name: row[name][:length] for name, length in short.items()}} for row in rows])
     return DONE
 
 
@@ -219,7 +220,7 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(title=title, title_justify="left")
     for name in columns:
-        table.add_column(name, overflow="fold")  # names are there to be copied, not to be cut
+        table.add_column(name, overflow="fold", no_wrap=name == "brain")  # a name is there to be copied
     for row in rows:
         table.add_row(*(_cell(row.get(name, "")) for name in columns))
     console.print(table, markup=False)  # people name labels and attributes as they like, with brackets too

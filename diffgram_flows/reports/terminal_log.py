@@ -24,19 +24,30 @@ def own_errors_told_once() -> Iterator[None]:
     if os.environ.get("DIFFGRAM_FLOWS_DEBUG"):
         yield
         return
+    news = _News()
     handlers = [one for one in logging.getLogger().handlers if isinstance(one, PrefectConsoleHandler)]
     for handler in handlers:
-        handler.addFilter(_tells_news)
+        handler.addFilter(news)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(_tells_news)
+            handler.removeFilter(news)
 
 
-def _tells_news(record: logging.LogRecord) -> bool:
-    """Whether a record is of anything else than a run that ended with what the caller tells."""
-    if not record.name.startswith(_RUNS) or record.levelno < logging.ERROR:
-        return True
-    error = (record.exc_info or sys.exc_info())[1]  # Prefect logs a crash while it handles it, without naming it
-    return not isinstance(error, (DiffgramFlowsError, KeyboardInterrupt))
+class _News(logging.Filter):
+    """Lets through what is of anything else than a run that ended with what the caller tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended: set[str | None] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_RUNS) or record.levelno < logging.ERROR:
+            return True
+        run = getattr(record, "task_run_id", None) or getattr(record, "flow_run_id", None)
+        error = (record.exc_info or sys.exc_info())[1]  # Prefect logs a crash while it handles it, without naming it
+        if isinstance(error, (DiffgramFlowsError, KeyboardInterrupt)):
+            self._ended.add(run)
+            return False
+        return error is not None or run not in self._ended  # in which state it ended comes last, without the error

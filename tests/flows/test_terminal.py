@@ -60,6 +60,39 @@ def test_our_own_error_is_told_once_and_prefect_has_all_of_it(terminal: dict[str
     assert "Traceback" in errors_of_newest_run()
 
 
+IN_A_TASK = """
+import os
+os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
+from prefect import flow, task
+from diffgram_flows.errors import NotEnoughData
+from diffgram_flows.reports import own_errors_told_once
+
+@task
+def train(error):
+    raise error
+
+@flow
+def ended_by(error):
+    train(error)
+
+for error in (NotEnoughData("too few"), KeyboardInterrupt(), ValueError("a bug")):
+    with own_errors_told_once():
+        try:
+            ended_by(error)
+        except BaseException as found:
+            assert found is error or type(found) is type(error)
+"""
+
+
+def test_a_task_that_fails_is_silent_about_our_own_errors_only(terminal: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_TASK], env=terminal, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "too few" not in done.stderr
+    assert "Crash" not in done.stderr
+    assert done.stderr.count("ERROR") == 3
+    assert done.stderr.count("Traceback") == 2
+
+
 def test_who_looks_for_a_bug_sees_the_traceback(terminal: dict[str, str], tmp_path: Path) -> None:
     debug = {**terminal, "DIFFGRAM_FLOWS_DEBUG": "1"}
     done = subprocess.run([*TRAIN, str(tmp_path)], env=debug, cwd=tmp_path, capture_output=True, text=True)
