@@ -22,6 +22,7 @@ from diffgram_flows.service.desk import Gone
 from diffgram_flows.service.limits import BodyLimit
 from diffgram_flows.service.metrics import Metrics
 from diffgram_flows.service.parts import Parts
+from diffgram_flows.service.reference import describe
 from diffgram_flows.service.refusals import Refusal
 from diffgram_flows.service.settings import ServiceSettings
 
@@ -51,10 +52,13 @@ def create_app(registry: Registry, settings: ServiceSettings) -> FastAPI:
         version=__version__,
         summary="Ask trained brains about images.",
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own pages load scripts from the internet
+        redoc_url=None,
         lifespan=lifespan,
     )
     for router in (v1.open_router, v1.router, sdk.router):
         app.include_router(router)
+    describe(app)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     for gone in (Gone, ClientDisconnect):

@@ -20,6 +20,17 @@ from diffgram_flows.service.downloads import PATH
 from diffgram_flows.service.parts import Parts, parts_of
 from diffgram_flows.service.permissions import Caller
 from diffgram_flows.service.refusals import Refusal
+from diffgram_flows.service.sdk_shapes import (
+    OF_BRAIN,
+    OF_FILE,
+    OF_LOCAL,
+    OF_TRAINING,
+    OF_URL,
+    AiStatus,
+    Inference,
+    LocalInfo,
+    refusals,
+)
 from diffgram_flows.service.v1 import MAX_FILES
 
 router = APIRouter(tags=["official SDK"])
@@ -37,7 +48,12 @@ Let = Annotated[Caller, Depends(caller_of)]
 Use = Annotated[Parts, Depends(parts_of)]
 
 
-@router.post(f"{_PROJECT}/machine_learning/training/run")
+@router.post(
+    f"{_PROJECT}/machine_learning/training/run",
+    response_model=AiStatus,
+    responses=refusals(502),
+    openapi_extra=OF_TRAINING,
+)
 async def training_run(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
     """``Train.start``: a brain at once, which is trained from then on."""
     body = await _body(request)
@@ -51,7 +67,13 @@ async def training_run(request: Request, caller: Let, parts: Use) -> dict[str, A
     return {"ai": {"id": next(_numbers), **_status(name, status)}}
 
 
-@router.post(f"{_PROJECT_V1}/brain/status")
+@router.post(
+    f"{_PROJECT_V1}/brain/status",
+    response_model=AiStatus,
+    response_model_exclude_unset=True,
+    responses=refusals(502),
+    openapi_extra=OF_BRAIN,
+)
 async def brain_status(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
     """``Brain.check_status``."""
     name = _text(await _body(request), "ai_name") or parts.champions.only_name()
@@ -62,7 +84,7 @@ async def brain_status(request: Request, caller: Let, parts: Use) -> dict[str, A
     return {"ai": {"id": serving.version, **_status(name, TrainingStatus("ready", 100, str(serving)))}}
 
 
-@router.post(f"{_PROJECT}/brain/local_info")
+@router.post(f"{_PROJECT}/brain/local_info", response_model=LocalInfo, responses=refusals(), openapi_extra=OF_BRAIN)
 async def local_info(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
     """``Brain.get_checkpoint_and_label_map``: the numbers of the labels, and a link to the frozen graph."""
     name = _text(await _body(request), "ai_name") or parts.champions.only_name()
@@ -79,7 +101,9 @@ async def graph(
     return FileResponse(parts.downloads.file(graph, expires, signature), media_type="application/octet-stream")
 
 
-@router.post(f"{_PROJECT_V1}/inference/from_url")
+@router.post(
+    f"{_PROJECT_V1}/inference/from_url", response_model=Inference, responses=refusals(504), openapi_extra=OF_URL
+)
 async def from_url(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
     """``Brain.predict_from_url``."""
     async with parts.desk.place():
@@ -90,7 +114,9 @@ async def from_url(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
         return _inference(*await parts.desk.look_at_one(request, Asked(_text(body, "ai_name")), picture))
 
 
-@router.post(f"{_PROJECT_V1}/inference/from_local")
+@router.post(
+    f"{_PROJECT_V1}/inference/from_local", response_model=Inference, responses=refusals(504), openapi_extra=OF_LOCAL
+)
 async def from_local(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
     """``Brain.predict_from_local``: a form with the file."""
     async with parts.desk.place():
@@ -103,7 +129,7 @@ async def from_local(request: Request, caller: Let, parts: Use) -> dict[str, Any
         return _inference(*await parts.desk.look_at_one(request, asked, picture))
 
 
-@router.post(f"{_PROJECT}/inference/add")
+@router.post(f"{_PROJECT}/inference/add", response_model=Inference, responses=refusals(502, 504), openapi_extra=OF_FILE)
 async def from_file(request: Request, caller: Let, parts: Use) -> dict[str, Any]:
     """``Brain.predict_from_file``: one file of Diffgram."""
     async with parts.desk.place():

@@ -29,9 +29,12 @@ from diffgram_flows.service.shapes import (
 )
 
 MAX_FILES = 16
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refused} for status in (400, 401, 403, 404, 409, 413, 422, 502, 503, 504)
-}
+
+
+def _refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Refused} for status in statuses}
+
+
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
@@ -57,7 +60,7 @@ _PREDICT_BODY: dict[str, Any] = {
     }
 }
 open_router = APIRouter(tags=["health"])
-router = APIRouter(prefix="/v1", tags=["brains"], responses=_REFUSALS)
+router = APIRouter(prefix="/v1", tags=["brains"], responses=_refuses(401, 403, 503))
 
 
 async def caller_of(request: Request) -> Caller:
@@ -96,7 +99,7 @@ async def brains(caller: Let, parts: Use) -> list[BrainInfo]:
     return _infos(parts)
 
 
-@router.get("/brains/{name}")
+@router.get("/brains/{name}", responses=_refuses(404))
 async def brain(name: str, caller: Let, parts: Use) -> BrainDetails:
     """One brain, with what is known about the version in use."""
     info = next((one for one in _infos(parts) if one.name == name), None)
@@ -117,7 +120,7 @@ async def brain(name: str, caller: Let, parts: Use) -> BrainDetails:
     )
 
 
-@router.post("/brains/{name}/predict", openapi_extra=_PREDICT_BODY)
+@router.post("/brains/{name}/predict", responses=_refuses(400, 404, 413, 422, 502, 504), openapi_extra=_PREDICT_BODY)
 async def predict(
     name: str,
     request: Request,
@@ -135,7 +138,7 @@ async def predict(
         return predicted(*await parts.desk.look(request, asked, pictures))
 
 
-@router.post("/brains/{name}/train", status_code=202)
+@router.post("/brains/{name}/train", status_code=202, responses=_refuses(400, 404, 409, 413, 422, 429, 502))
 async def train(name: str, order: TrainingOrder, caller: Let, parts: Use) -> Training:
     """Start a training from what people finished in Diffgram; returns at once."""
     options = {"method": order.method, "from_champion": order.from_champion, **order.options}
@@ -143,7 +146,7 @@ async def train(name: str, order: TrainingOrder, caller: Let, parts: Use) -> Tra
     return _training(name, status)
 
 
-@router.get("/brains/{name}/status")
+@router.get("/brains/{name}/status", responses=_refuses(404, 502))
 async def status(name: str, caller: Let, parts: Use) -> Training:
     """How far the newest training of a brain is."""
     found = await parts.trainings.status(name)

@@ -78,7 +78,7 @@ def test_a_file_of_diffgram_is_fetched_with_the_callers_credential(
     assert reply.status_code == 200, reply.text
     assert told(reply.json()["images"][0]) == pytest.approx(as_told(local(learned, picture)), rel=1e-4)
     unknown = client.post("/v1/brains/detector/predict", json={"file_id": 999_999})
-    assert unknown.status_code in (400, 502)
+    assert unknown.status_code == 404
     assert sandbox.client_secret not in unknown.text
 
 
