@@ -202,6 +202,25 @@ def test_pixels_are_scaled_as_the_preset_wants_them(encoder: Path, tmp_path: Pat
         presets.scaling_of(str(scaled))
 
 
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        pytest.param("No such. One of:\n1) a\n2) b", "(No such)", id="a list after a sentence"),
+        pytest.param("One of:\n\n  a\nb", "(One of: a)", id="only a list"),
+        pytest.param("Gone.\nSee the logs.", "(Gone)", id="a sentence"),
+        pytest.param("", "(OSError)", id="nothing"),
+    ],
+)
+def test_a_reason_is_never_cut_at_a_colon(monkeypatch: pytest.MonkeyPatch, raised: str, told: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(raised)
+
+    monkeypatch.setattr(keras_hub.layers.ImageConverter, "from_preset", fail)
+    with pytest.raises(ConfigurationError) as caught:
+        module("presets").scaling_of("some_name")
+    assert told in str(caught.value)
+
+
 def test_another_preset_is_another_training(encoder: Path, tmp_path: Path) -> None:
     digest = TrainingOptions(backbone_weights=str(encoder)).weights_digest()
     (tmp_path / "config.json").write_bytes((encoder / "config.json").read_bytes())
@@ -220,7 +239,8 @@ def flat(tmp_path: Path) -> Path:
 
 def wrong_options(flat: Path, tmp_path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     yield {"backbone": "MobileNetV2"}, "does not use the backbone MobileNetV2"
-    yield {"backbone_weights": str(tmp_path / "nothing")}, "nothing of keras-hub cannot be loaded"
+    said = r"nothing of keras-hub cannot be loaded \(Unknown preset identifier\)\."
+    yield {"backbone_weights": str(tmp_path / "nothing")}, said
     yield {"backbone_weights": str(flat)}, "ViTBackbone, which has no levels"
 
 

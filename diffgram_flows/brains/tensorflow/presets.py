@@ -64,8 +64,16 @@ def _load(load: Callable[..., Any], preset: str, **how: Any) -> Any:
         with without_numpy_copy_warning():
             return load(name, **how)
     except Exception as error:  # of keras-hub, of Kaggle's and of Hugging Face's client
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ConfigurationError(
-            f"The preset {name} of keras-hub cannot be loaded ({reason}).",
-            cure="Give a folder that save_to_preset has written, or fetch the preset where there is internet.",
+            f"The preset {name} of keras-hub cannot be loaded ({_reason(error)}).",
+            cure="Give a folder that save_to_preset has written, or a name that keras-hub can fetch from the internet.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The error's first line; of one that announces a list, the sentences before, or else the list's first line too."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    first = lines[0]
+    if first.endswith(":"):
+        first = first.rpartition(". ")[0] or " ".join(lines[:2]).rstrip(":")
+    return first[:200].rstrip(". ")
