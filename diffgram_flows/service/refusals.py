@@ -21,6 +21,7 @@ from diffgram_flows.errors import (
     LedgerError,
     NoChampion,
     ProjectNotFound,
+    StorageError,
 )
 
 SDK_PATHS = "/api/walrus/"
@@ -37,6 +38,7 @@ _STATUS: tuple[tuple[type[DiffgramFlowsError], int], ...] = (  # the first that 
     (AuthenticationError, 403),
     (ProjectNotFound, 403),
     (DiffgramError, 502),
+    (StorageError, 503),  # the bucket with the brains
 )
 
 

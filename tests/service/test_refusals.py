@@ -24,9 +24,11 @@ from servers.scripted import Answer, ScriptedServer
 from service.conftest import Client, image_of, registry_of
 
 from diffgram_flows.brains import BrainRecord, Registry
+from diffgram_flows.errors import AccessDenied, StorageError, StorageUnavailable
 from diffgram_flows.sandbox import SandboxProcess
 from diffgram_flows.service import ServiceSettings
 from diffgram_flows.service.addresses import is_public
+from diffgram_flows.service.refusals import Refusal
 
 FROM_URL = "/api/walrus/v1/project/{project}/inference/from_url"
 FROM_LOCAL = "/api/walrus/v1/project/{project}/inference/from_local"
@@ -345,3 +347,11 @@ def test_without_a_champion_the_reason_is_told(
         registry.promote(first.ref)
         wait_for(url, serving="detector@1")
         assert client.predict(picture).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [StorageUnavailable, AccessDenied])
+def test_a_bucket_with_brains_that_is_away_is_no_bug(kind: type[StorageError]) -> None:
+    refusal = Refusal.of(kind("The bucket brains does not answer.", cure="Try again later."))
+    status, body = refusal.body("/v1/brains")
+    assert (status, body["error"]["kind"]) == (503, kind.__name__)
+    assert refusal.headers == {"Retry-After": "1"}
