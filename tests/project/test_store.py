@@ -190,6 +190,7 @@ def test_stores_that_differ_are_told_from_the_beginning(
     cure: str,
 ) -> None:
     monkeypatch.setattr(Registry, "numbers", lambda registry, name: [])  # nobody is at these addresses
+    monkeypatch.setattr(Registry, "champion_ref", lambda registry, name: None)
     project = opening(ours)
     brain = project.train.start("detector", deployment=deploy(Target(workdir=Path("elsewhere"), store_uri=theirs)))
     told = f"keeps the brain 'detector' in the {said}.*{cure}"
@@ -215,6 +216,7 @@ def test_the_same_place_in_other_words(deploy: Deploy, opening: Open, learned: B
     assert brain.version == 1
 
 
+@pytest.mark.slow
 def test_a_training_of_this_machine_goes_into_the_store(
     s3_store: str, sandbox: SandboxProcess, annotated: tuple[str, list[Page]], tmp_path: Path
 ) -> None:
