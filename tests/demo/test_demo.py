@@ -36,6 +36,7 @@ def wait_until(workdir: Path, query: str, process: subprocess.Popen[str]) -> Non
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_killed_again_and_again_it_finishes_with_everything_exactly_once(demo: Any, kill: Any) -> None:
     options = (*demo.own_pictures(40), "--rounds", "2")
     moments = [
