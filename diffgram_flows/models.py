@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from diffgram_flows.names import Attribute
+from diffgram_flows.names import Attribute, distinct
 
 Split = Literal["train", "val", "test"]
 
@@ -182,6 +182,10 @@ class LabelMap:
     def name_of(self) -> dict[int, str]:
         """Label file id to name."""
         return dict(self.labels)
+
+    def display_names(self) -> dict[int, str]:
+        """Label file id to a name that is unique in the map: the server allows two labels of one name."""
+        return distinct(self.name_of())
 
     def attribute(self, group: int) -> Attribute:
         """What people call an attribute group; nameless if that is not known."""

@@ -13,7 +13,7 @@ from diffgram_flows.datasets.exporting import FinishedExport, export_finished
 from diffgram_flows.datasets.fetching import ImageSource
 from diffgram_flows.datasets.formats import FORMATS, find_format
 from diffgram_flows.datasets.images import ImageCache
-from diffgram_flows.datasets.labels import display_names, extended_label_map
+from diffgram_flows.datasets.labels import extended_label_map
 from diffgram_flows.datasets.options import SnapshotOptions
 from diffgram_flows.datasets.provenance import finished_files
 from diffgram_flows.datasets.reading import latest_snapshot, load_snapshot
@@ -31,7 +31,6 @@ __all__ = [
     "SnapshotOptions",
     "SnapshotReport",
     "SplitStatistics",
-    "display_names",
     "export_finished",
     "extended_label_map",
     "find_format",

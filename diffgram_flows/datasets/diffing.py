@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.models import Annotation, LabelMap, Sample, Snapshot
 
 _NAMED = 20
@@ -62,7 +61,7 @@ def diff_snapshots(before: Snapshot, after: Snapshot) -> SnapshotDiff:
     """Compare two snapshots, image by image: both are read once, from the front."""
     diff = SnapshotDiff(before.id, after.id)
     _compare_labels(diff, before.label_map, after.label_map)
-    names = display_names(before.label_map) | display_names(after.label_map)
+    names = before.label_map.display_names() | after.label_map.display_names()
     changes: dict[int, LabelChanges] = {}
     for old, new in paired(before.samples, after.samples):
         _compare_images(diff, old, new)

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from diffgram_flows.datasets.census import Census, quantile
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.datasets.measures import chi_square, kolmogorov_smirnov, stability_index
 from diffgram_flows.models import LabelMap
 
@@ -90,7 +89,7 @@ class Drift:
 def drift(before: Census, fresh: Census, label_map: LabelMap, previous: str) -> Drift:
     """Compare the census of the previous snapshot with that of the new images; both count by ``label_map``."""
     images = int(before.images.sum()), int(fresh.images.sum())
-    names = list(display_names(label_map).values())
+    names = list(label_map.display_names().values())
     counts = before.annotations.sum(axis=0), fresh.annotations.sum(axis=0)
     having = before.having.sum(axis=0), fresh.having.sum(axis=0)
     shares = [count / max(1, count.sum()) for count in counts]

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diffgram_flows.datasets.formats import ForeignAnnotations, ForeignImage
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.datasets.matching import match
 from diffgram_flows.errors import ConfigurationError, ImageRejected, ObjectNotFound
 from diffgram_flows.images import image_size
@@ -78,7 +77,7 @@ def label_ids(found: ForeignAnnotations, schema: Sequence[tuple[int, str]]) -> d
         ConfigurationError: Names are not in the schema; the message lists them.
     """
     by_name = {name: label for label, name in sorted(schema, reverse=True)}
-    by_name |= {name: label for label, name in display_names(LabelMap(tuple(schema))).items() if name not in by_name}
+    by_name |= {name: label for label, name in LabelMap(tuple(schema)).display_names().items() if name not in by_name}
     unknown = [name for name in used_labels(found) if name not in by_name]
     if unknown:
         names = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")

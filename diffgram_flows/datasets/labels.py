@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import LabelMap
-from diffgram_flows.names import distinct
 
 
 def extended_label_map(known: LabelMap, schema: Mapping[int, str], used: Iterable[int]) -> LabelMap:
@@ -36,8 +35,3 @@ def extended_label_map(known: LabelMap, schema: Mapping[int, str], used: Iterabl
         )
     renamed = LabelMap(tuple((label_file_id, schema[label_file_id]) for label_file_id, _ in known.labels))
     return renamed.extended({label_file_id: schema[label_file_id] for label_file_id in used})
-
-
-def display_names(label_map: LabelMap) -> dict[int, str]:
-    """Label file id to a name that is unique in the map: the server allows two labels of one name."""
-    return distinct(label_map.name_of())

@@ -18,7 +18,6 @@ from diffgram_flows.datasets.agreement import Agreement
 from diffgram_flows.datasets.census import Census, census
 from diffgram_flows.datasets.drift import Drift, Verdict, drift
 from diffgram_flows.datasets.instances import OUTSIDE
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.datasets.leaks import Leak
 from diffgram_flows.datasets.manifest import IMAGES
 from diffgram_flows.datasets.splits import Gap, check_strata
@@ -112,7 +111,7 @@ def examine(
     moved = None
     if previous is not None and before is not None and fresh.done().images.any():
         moved = drift(before, fresh, snapshot.label_map, previous.id)
-    names = tuple(display_names(snapshot.label_map).values())
+    names = tuple(snapshot.label_map.display_names().values())
     found = Quality(
         snapshot_id=snapshot.id,
         names=names,

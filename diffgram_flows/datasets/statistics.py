@@ -8,7 +8,6 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.models import AnnotationType, LabelMap, Split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -43,7 +42,7 @@ class Tally:
     """
 
     def __init__(self, label_map: LabelMap) -> None:
-        self._names = list(display_names(label_map).values())
+        self._names = list(label_map.display_names().values())
         ids = np.array([label_file_id for label_file_id, _ in label_map.labels], np.int64)
         self._order = np.argsort(ids)
         self._ids = ids[self._order]

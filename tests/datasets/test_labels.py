@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffgram_flows.datasets import display_names, extended_label_map
+from diffgram_flows.datasets import extended_label_map
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import LabelMap
 
@@ -27,4 +27,4 @@ def test_a_label_that_is_gone_stops_with_a_diff() -> None:
 
 def test_labels_of_one_name_can_be_told_apart() -> None:
     twins = LabelMap(((1, "car"), (2, "sign"), (4, "car")))
-    assert display_names(twins) == {1: "car (id 1)", 2: "sign", 4: "car (id 4)"}
+    assert twins.display_names() == {1: "car (id 1)", 2: "sign", 4: "car (id 4)"}

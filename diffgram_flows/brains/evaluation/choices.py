@@ -41,7 +41,7 @@ class Choices:
     @classmethod
     def of(cls, samples: Sequence[Sample], label_map: LabelMap) -> Choices:
         classes = tuple(found for found in tag_classes(samples, label_map) if found.group != TAG)
-        index_of, labels = label_map.index_of(), distinct(label_map.name_of())
+        index_of, labels = label_map.index_of(), label_map.display_names()
         keys = tuple(f"{labels[found.label_file_id]} / {found.group}: {found.value}" for found in classes)
         truth = tag_truth(samples, classes)
         return cls(
@@ -85,7 +85,7 @@ def _names(classes: Sequence[TagClass], keys: Sequence[str], label_map: LabelMap
 
     Groups of one name of the same label are told apart by their ids, answers that only read alike by their keys.
     """
-    labels = distinct(label_map.name_of())
+    labels = label_map.display_names()
     attributes = {found.group: label_map.attribute(found.group) for found in classes}
     groups: dict[int, dict[int, str]] = {}
     for found in classes:

@@ -14,7 +14,6 @@ from diffgram_flows.brains.evaluation.choices import Bools, Choices, paired
 from diffgram_flows.brains.evaluation.confusion import NOTHING, Confusion, Inspection
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import Annotation, LabelMap, Prediction, Sample
-from diffgram_flows.names import distinct
 
 _THRESHOLD = 0.5
 
@@ -152,7 +151,7 @@ class TagEvidence:
         self._tags, self._scores = truth, scores
         self._single, self._threshold = single, threshold
         self._choices = Choices.of(samples, label_map)
-        labels = distinct(label_map.name_of()).values()
+        labels = label_map.display_names().values()
         self.keys = (*labels, *self._choices.keys)
         self.names = (*labels, *self._choices.names)
         self.truth: Bools = np.hstack([truth, self._choices.truth])

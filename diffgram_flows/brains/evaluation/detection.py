@@ -19,7 +19,6 @@ from diffgram_flows.brains.evaluation.matching import MatchTable, match_tables
 from diffgram_flows.brains.evaluation.mistakes import inspect_boxes
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.models import Box, LabelMap, Prediction, Sample
-from diffgram_flows.names import distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def evaluate(
         map50=float(mean[0].mean()),
         per_class={
             name: _class_score(scores, index, counts[index])
-            for index, name in enumerate(distinct(label_map.name_of()).values())
+            for index, name in enumerate(label_map.display_names().values())
             if counts[index]
         },
         precision_recall=tuple(round(float(value), 6) for value in mean[0]),

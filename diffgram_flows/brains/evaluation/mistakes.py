@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from diffgram_flows.brains.evaluation.base import sample_key
 from diffgram_flows.brains.evaluation.confusion import NOTHING, Confusion, Inspection
 from diffgram_flows.models import Box, LabelMap, Prediction, Sample
-from diffgram_flows.names import distinct
 
 _SAME_THING = 0.5
 
@@ -32,7 +31,7 @@ def inspect_boxes(samples: Sequence[Sample], shown: Iterable[Prediction], label_
         found = _counted(sample.boxes, boxes, index_of)
         counts += found
         mistakes.append(float(found.sum() - np.trace(found)))
-    return Inspection(Confusion.of((*distinct(label_map.name_of()).values(), NOTHING), counts), tuple(mistakes))
+    return Inspection(Confusion.of((*label_map.display_names().values(), NOTHING), counts), tuple(mistakes))
 
 
 def _counted(truth: Sequence[Box], boxes: Sequence[Box], index_of: dict[int, int]) -> NDArray[np.int64]:

@@ -15,7 +15,6 @@ from diffgram_flows.brains.evaluation.confusion import NOTHING, Confusion, Inspe
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.masks import mask_of
 from diffgram_flows.models import Annotation, LabelMap, Prediction, Sample
-from diffgram_flows.names import distinct
 
 Counts = NDArray[np.int64]
 
@@ -93,7 +92,7 @@ def evaluate_segmentation(
     right, drawn, seen = np.diag(total)[:-1], total.sum(axis=1)[:-1], total.sum(axis=0)[:-1]
     found = {
         name: AreaScore(float(right[i] / (drawn[i] + seen[i] - right[i])), float(right[i] / drawn[i]), int(drawn[i]))
-        for i, name in enumerate(distinct(label_map.name_of()).values())
+        for i, name in enumerate(label_map.display_names().values())
         if drawn[i]
     }
     return SegmentationEvaluation(
@@ -134,7 +133,7 @@ class AreaEvidence:
         counts, _ = _compared(self._samples, shown, self._label_map)
         right = np.trace(counts, axis1=1, axis2=2)
         wrong = 1 - right / np.maximum(counts.sum(axis=(1, 2)), 1)
-        matrix = Confusion.of((*distinct(self._label_map.name_of()).values(), NOTHING), counts.sum(axis=0))
+        matrix = Confusion.of((*self._label_map.display_names().values(), NOTHING), counts.sum(axis=0))
         return Inspection(matrix, tuple(float(share) for share in wrong))
 
 

@@ -20,7 +20,6 @@ from typing import IO, Any, Protocol, runtime_checkable
 from diffgram_flows.datasets.formats.base import SPLITS, Tally, WriteOptions, WriteReport
 from diffgram_flows.datasets.formats.json_text import json_bytes
 from diffgram_flows.datasets.formats.placing import Placer
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.geometry import polygon_area, rectangle
 from diffgram_flows.models import Annotation, LabelMap, Sample, Split
 
@@ -135,7 +134,7 @@ class _SplitFile:
         self._file.write(b'],"images":[')
         self._rest.seek(0)
         shutil.copyfileobj(self._rest, self._file, 1 << 20)
-        categories = [{"id": i, "name": name, "supercategory": ""} for i, name in display_names(label_map).items()]
+        categories = [{"id": i, "name": name, "supercategory": ""} for i, name in label_map.display_names().items()]
         self._file.write(b'],"categories":' + json_bytes(categories) + b"}\n")
 
     def flush(self) -> None:

@@ -20,7 +20,6 @@ from diffgram_flows.datasets.formats.base import (
 from diffgram_flows.datasets.formats.coco import attribute_object
 from diffgram_flows.datasets.formats.json_text import JsonReader, json_bytes
 from diffgram_flows.datasets.formats.placing import Placer, beside
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.geometry import is_flat
 from diffgram_flows.models import Annotation, AnnotationType, LabelMap, Sample, Split
@@ -41,7 +40,7 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
                 image = placer.name(sample)
                 placer.place(sample, folder / IMAGES / image)
             file.write(json_bytes(_row(sample, image, tally.held(sample, ALL_TYPES, attributes=True))) + b"\n")
-    labels = [{"id": label, "name": name} for label, name in display_names(label_map).items()]
+    labels = [{"id": label, "name": name} for label, name in label_map.display_names().items()]
     (folder / LABELS).write_bytes(json_bytes({"labels": labels}) + b"\n")
     return tally.report()
 

@@ -28,7 +28,6 @@ from diffgram_flows.datasets.formats.base import (
 from diffgram_flows.datasets.formats.coco import attribute_object
 from diffgram_flows.datasets.formats.json_text import JsonReader, json_bytes
 from diffgram_flows.datasets.formats.placing import Placer
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.geometry import is_flat
 from diffgram_flows.models import Annotation, AnnotationType, LabelMap, Sample, Split
@@ -57,7 +56,7 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
     Raises:
         DatasetError: An image is to come along, and is not there.
     """
-    names, tally, placer = display_names(label_map), Tally(), Placer(options.images or "none")
+    names, tally, placer = label_map.display_names(), Tally(), Placer(options.images or "none")
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {
             split: stack.enter_context((folder / f"tasks_{split}.json").open("wb")) for split in SPLITS

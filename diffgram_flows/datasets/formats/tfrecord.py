@@ -31,7 +31,6 @@ from diffgram_flows.datasets.formats.base import (
 )
 from diffgram_flows.datasets.formats.placing import missing
 from diffgram_flows.datasets.formats.tf_example import Values, decode, encode, read_records, write_record
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.images import check_pixels, header
 from diffgram_flows.masks import mask_of
@@ -64,7 +63,7 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
         DatasetError: An image is not there.
         ImageRejected: An image cannot be decoded.
     """
-    names, numbers, tally = display_names(label_map), label_map.index_of(), Tally()
+    names, numbers, tally = label_map.display_names(), label_map.index_of(), Tally()
     with ExitStack() as stack:
         shards = {
             split: [

@@ -26,7 +26,6 @@ from diffgram_flows.datasets.formats.base import (
 )
 from diffgram_flows.datasets.formats.placing import Placer, beside
 from diffgram_flows.datasets.formats.xml_text import parse_xml
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.models import Annotation, LabelMap, Sample, Split
 
@@ -45,7 +44,7 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
     Raises:
         DatasetError: An image is not there, or a label has a name that XML cannot hold.
     """
-    names = {i: _text(name) for i, name in display_names(label_map).items()}
+    names = {i: _text(name) for i, name in label_map.display_names().items()}
     tally, placer = Tally(), Placer(options.images or "copy")
     for place in (ANNOTATIONS, IMAGES, SETS):
         (folder / place).mkdir(parents=True)

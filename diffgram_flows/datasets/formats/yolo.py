@@ -28,7 +28,6 @@ from diffgram_flows.datasets.formats.base import (
     whole,
 )
 from diffgram_flows.datasets.formats.placing import SUFFIXES, Placer
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.errors import DatasetError
 from diffgram_flows.geometry import is_flat
 from diffgram_flows.images import image_size
@@ -94,7 +93,7 @@ def _write(
             tally.changed["boxes as polygons of four corners"] += boxes
         lines = [line(one, numbers[one.label_file_id], sample.width, sample.height) for one in kept]
         _label_file(folder / "images" / sample.split / name).write_text("".join(lines))
-    names = "".join(f"  {number}: {_quoted(name)}\n" for number, name in enumerate(display_names(label_map).values()))
+    names = "".join(f"  {number}: {_quoted(name)}\n" for number, name in enumerate(label_map.display_names().values()))
     places = "".join(f"{split}: images/{split}\n" for split in SPLITS)
     (folder / DATA).write_text(f"path: .\n{places}nc: {len(numbers)}\nnames:{' {}' if not names else ''}\n{names}")
     return tally.report()

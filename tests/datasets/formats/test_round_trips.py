@@ -13,10 +13,9 @@ from servers.random_samples import FEWER_TRIPS, LABELS, ROUND_TRIPS, Said, heard
 
 from diffgram_flows.datasets.converting import write_format
 from diffgram_flows.datasets.formats import ForeignAnnotations, WriteOptions, WriteReport, find_format
-from diffgram_flows.datasets.labels import display_names
 from diffgram_flows.models import Annotation, Sample
 
-NAMES = display_names(LABELS)
+NAMES = LABELS.display_names()
 Trip = Callable[[str, list[Sample]], tuple[ForeignAnnotations, WriteReport]]
 
 
