@@ -21,7 +21,7 @@ from diffgram_flows.brains import BrainRecord, Registry, read_predictions
 from diffgram_flows.brains.result_settings import RESULTS
 from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
 from diffgram_flows.models import Snapshot
-from diffgram_flows.storage import folder_s3, open_folder
+from diffgram_flows.storage import open_folder
 
 __all__ = ["s3_server"]
 _PATIENCE = 120  # seconds
@@ -32,16 +32,7 @@ def buckets(
     s3_server: S3Server, snapshot: Snapshot, novice: BrainRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, str]:
     """A bucket with images, and one with a brain that is in use."""
-    access_key, secret = s3_server.owner
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": s3_server.endpoint,
-        "AWS_REGION": s3_server.region,
-        "AWS_DEFAULT_REGION": s3_server.region,
-        "AWS_ACCESS_KEY_ID": access_key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(folder_s3, "SETTLE_SECONDS", 0.02)
+    s3_server.reached_by(monkeypatch)
     photos, store = (f"b-{uuid.uuid4().hex}" for _ in range(2))
     for name in (photos, store):
         s3_server.client.create_bucket(Bucket=name)

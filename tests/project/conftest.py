@@ -31,7 +31,7 @@ from diffgram_flows.brains import BrainRecord, Registry
 from diffgram_flows.parameters import Target, TrainOptions, TrainParameters
 from diffgram_flows.project import Directory
 from diffgram_flows.sandbox import SandboxProcess
-from diffgram_flows.storage import ObjectStore, folder_s3, open_store
+from diffgram_flows.storage import ObjectStore, open_store
 from flows.train_brain import train_brain
 
 __all__ = ["gcs_server", "learned", "learning", "make_samples", "make_snapshot", "s3_server", "snapshot", "tiny"]
@@ -96,16 +96,7 @@ def deploy(prefect_api: None) -> Deploy:
 @pytest.fixture
 def s3_store(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty ``store_uri`` on a real S3 server, which the environment says how to reach."""
-    access_key, secret = s3_server.owner
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": s3_server.endpoint,
-        "AWS_REGION": s3_server.region,
-        "AWS_DEFAULT_REGION": s3_server.region,
-        "AWS_ACCESS_KEY_ID": access_key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(folder_s3, "SETTLE_SECONDS", 0.02)  # enough where nobody else writes
+    s3_server.reached_by(monkeypatch)
     name = f"b-{uuid.uuid4().hex}"
     s3_server.client.create_bucket(Bucket=name)
     return f"s3://{name}/ours"
