@@ -62,7 +62,8 @@ def judge(
     in_use = champion.ref if champion else None
     if in_use == candidate.ref:
         champion = None
-    check_same_kind(candidate.ref.name, candidate.manifest.method, champion)
+    if champion is not None:
+        check_same_kind(candidate.manifest.method, champion.ref, champion.manifest.method)
     _check_labels(candidate, champion)
     gate = gate or Gate()
     mine = _judged(candidate, samples, candidate.manifest.label_map)

@@ -59,9 +59,7 @@ def train_brain(
         Busy: Another process is at the same training.
     """
     way = find_method(method)
-    champion = registry.champion(name)
-    check_same_kind(name, method, champion)
-    _check_labels(name, snapshot, champion)
+    _check_champion(snapshot, registry, name, method)
     _check_material(snapshot, way)
     parent = _parent(snapshot, registry, start_from, method)
     key = order_key(snapshot, options, start_from, method)
@@ -107,12 +105,17 @@ def _check_material(snapshot: Snapshot, method: Method) -> None:
         )
 
 
-def _check_labels(name: str, snapshot: Snapshot, champion: BrainRecord | None) -> None:
+def _check_champion(snapshot: Snapshot, registry: Registry, name: str, method: str) -> None:
     """Refuse a training whose outcome could not be compared with the champion, before it costs anything."""
-    if champion is None or champion.manifest.label_map.is_prefix_of(snapshot.label_map):
+    champion = registry.champion_ref(name)
+    if champion is None:
+        return
+    manifest = registry.manifest(champion)
+    check_same_kind(method, champion, manifest.method)
+    if manifest.label_map.is_prefix_of(snapshot.label_map):
         return
     raise LabelMapChanged(
-        f"The labels of the champion {champion.ref} ({_with_ids(champion.manifest.label_map)}) are not the first ones "
+        f"The labels of the champion {champion} ({_with_ids(manifest.label_map)}) are not the first ones "
         f"of the snapshot {snapshot.id} ({_with_ids(snapshot.label_map)}): what is trained could not be compared.",
         cure=f"Give the new brain another name than {name}, or promote a version that has the snapshot's labels first.",
     )

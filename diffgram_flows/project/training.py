@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from diffgram_flows.brains import BrainRecord, TrainingOptions, find_method
+from diffgram_flows.brains import TrainingOptions, find_method
 from diffgram_flows.brains.methods import check_same_kind
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.errors import BrainNotFound, ConfigurationError
@@ -13,10 +13,10 @@ from diffgram_flows.parameters import TrainOptions
 from diffgram_flows.project.brain import Brain
 from diffgram_flows.project.context import Context, DirectoryLike, Ref, id_of
 from diffgram_flows.project.deployed_run import DeployedRun, file_of
-from diffgram_flows.project.places import Places
 from diffgram_flows.project.training_run import TrainingRun
 from diffgram_flows.project.training_status import FOLDER
 from diffgram_flows.project.training_steps import Order
+from diffgram_flows.project.places import Places
 
 
 class Train:
@@ -141,7 +141,7 @@ def _check_kind(places: Places, name: str, method: str) -> None:
     registry = places.registry
     ref = registry.champion_ref(name)
     if ref is not None:
-        check_same_kind(name, method, BrainRecord(ref, places.workdir, registry.manifest(ref)))
+        check_same_kind(method, ref, registry.manifest(ref).method)
 
 
 def _form(options: dict[str, Any]) -> dict[str, Any]:

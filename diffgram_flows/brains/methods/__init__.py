@@ -8,8 +8,8 @@ from diffgram_flows.brains.methods.object_detection import ObjectDetection
 from diffgram_flows.brains.methods.protocol import Method, Model, Trained
 from diffgram_flows.brains.methods.retinanet import RetinaNet
 from diffgram_flows.brains.methods.semantic_segmentation import SemanticSegmentation
-from diffgram_flows.brains.records import BrainRecord
 from diffgram_flows.errors import ConfigurationError
+from diffgram_flows.models import BrainRef
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -29,19 +29,22 @@ def find_method(name: str) -> Method:
     return METHODS[name]
 
 
-def check_same_kind(name: str, method: str, champion: BrainRecord | None) -> None:
+def check_same_kind(method: str, champion: BrainRef, learned: str) -> None:
     """Refuse a brain that finds something else than the champion of its name.
+
+    Args:
+        method: By which it learns.
+        champion: The version in use.
+        learned: By which method that has learned.
 
     Raises:
         ConfigurationError: They cannot be compared.
     """
-    if champion is None:
-        return
-    mine, theirs = find_method(method), find_method(champion.manifest.method)
+    mine, theirs = find_method(method), find_method(learned)
     if mine.finds != theirs.finds:
         raise ConfigurationError(
-            f"{name} finds {theirs.finds}: its champion {champion.ref} learned {theirs.name}, and a brain that learned "
-            f"{mine.name} finds {mine.finds}.",
+            f"{champion.name} finds {theirs.finds}: its champion {champion} learned {theirs.name}, and a brain that "
+            f"learned {mine.name} finds {mine.finds}.",
             cure="Give the new brain another name.",
         )
 
