@@ -12,7 +12,7 @@ from diffgram_flows.diffgram import Directory as DirectoryRow
 from diffgram_flows.diffgram.instances import prepare
 from diffgram_flows.diffgram.shapes import Shape
 from diffgram_flows.errors import ConfigurationError
-from diffgram_flows.project.places import Places
+from diffgram_flows.tasks.places import Places
 
 
 class HasId(Protocol):

@@ -11,8 +11,8 @@ from diffgram_flows.disk import write_file
 from diffgram_flows.errors import BrainError, BrainNotFound, ConfigurationError
 from diffgram_flows.models import BrainRef
 from diffgram_flows.parameters import Target
-from diffgram_flows.project.places import Places
 from diffgram_flows.project.training_status import FOLDER, TrainingStatus
+from diffgram_flows.tasks.places import Places
 
 
 class DeployedRun:

@@ -16,7 +16,7 @@ from diffgram_flows.project.deployed_run import DeployedRun, file_of
 from diffgram_flows.project.training_run import TrainingRun
 from diffgram_flows.project.training_status import FOLDER
 from diffgram_flows.project.training_steps import Order
-from diffgram_flows.project.places import Places
+from diffgram_flows.tasks.places import Places
 
 
 class Train:

@@ -17,8 +17,8 @@ from diffgram_flows.importing import refresh_jobs
 from diffgram_flows.ledger import Ledger, open_ledger
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import Snapshot
-from diffgram_flows.project.places import Places
 from diffgram_flows.project.training_status import State, TrainingStatus
+from diffgram_flows.tasks.places import Places
 
 _WORKED_ON = frozenset({"active", "complete"})
 Tell = Callable[[TrainingStatus], None]

@@ -18,7 +18,8 @@ from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.ledger.pacing import SERVER_LIMITS
 from diffgram_flows.models import BrainRef
 from diffgram_flows.parameters import Bucket, Target
-from diffgram_flows.storage import Folder, ObjectStore, StorageSettings, open_folder, open_store
+from diffgram_flows.storage import Folder, ObjectStore, StorageSettings, open_store
+from diffgram_flows.tasks.places import Places
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _open(target: Target, create: bool) -> Workspace:
     workdir = target.workdir.expanduser().resolve()
     registry, shared_snapshots = open_places(target)
     server = credentials.diffgram_url.rstrip("/")
-    ledger = open_ledger(target.ledger_url or str(workdir / "ledger.db"), server)
+    ledger = open_ledger(_ledger_url(target), server)
     client = DiffgramClient(
         server,
         credentials.project,
@@ -127,11 +128,8 @@ def open_places(target: Target) -> tuple[Registry, Folder | None]:
     Raises:
         ConfigurationError: ``store_uri`` is of a kind that nothing can be kept in.
     """
-    workdir = target.workdir.expanduser().resolve()
-    if not target.store_uri:
-        return Registry(workdir / "brains"), None
-    store = open_folder(target.store_uri)
-    return Registry(store.child("brains"), workdir / "brains"), store.child("snapshots")
+    places = Places(target.workdir, target.store_uri)
+    return places.registry, places.shared_snapshots
 
 
 @contextmanager
@@ -151,8 +149,7 @@ def open_records(target: Target, name: str) -> Iterator[tuple[Registry, list[Led
         LedgerError: The ledger cannot be opened.
     """
     registry, _ = open_places(target)
-    url = target.ledger_url or str(target.workdir.expanduser().resolve() / "ledger.db")
-    own = open_ledger(url, registry.folder.uri)
+    own = open_ledger(_ledger_url(target), registry.folder.uri)
     try:
         trained_for: dict[str, None] = {}
         for dataset, training in own.history.trainings_anywhere(name):
@@ -162,6 +159,10 @@ def open_records(target: Target, name: str) -> Iterator[tuple[Registry, list[Led
         yield registry, [*ledgers, own] if own.promotions.rows(name) or not ledgers else ledgers
     finally:
         own.close()
+
+
+def _ledger_url(target: Target) -> str:
+    return target.ledger_url or str(target.workdir.expanduser().resolve() / "ledger.db")
 
 
 def _holds(registry: Registry, training: TrainingRow) -> bool:

@@ -1,4 +1,4 @@
-"""Where a project's brains and snapshots are kept: in its work folder, or in a store that machines share."""
+"""Where brains and snapshots are kept: in a work folder, or in a store that machines share. Without Prefect."""
 
 from __future__ import annotations
 
