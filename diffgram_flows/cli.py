@@ -8,7 +8,6 @@ bucket could not be reached, so try again later; 4 it is done, but some objects 
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,19 +16,11 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from diffgram_flows import __version__, parameters
 from diffgram_flows.cli_messages import refused_values, wrong_command_line
-from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, PlanOutdated
-from diffgram_flows.models import Failure
-
-DONE, FAILED, MISUSED, UNREACHABLE, PARTLY, OUTDATED = range(6)
-STOPPED = 130  # as a shell says it
-_SHOWN_FAILURES = 20
+from diffgram_flows.cli_output import DONE, STOPPED, console, errors, explain, explain_unexpected, show, show_failures
+from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError
 
 app = App(
     name="diffgram-flows",
@@ -66,9 +57,13 @@ app.command(
     name="import-annotations",
     help="Bring annotations of COCO, YOLO or Pascal VOC onto their images.",
 )
-console = Console()
-errors = Console(stderr=True)
-
+_PREFECT = {
+    # A terminal has bars; the log is in the UI: Prefect prints less of it, and keeps all.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": os.environ.get("PREFECT_LOGGING_LEVEL", "WARNING"),
+    # A command has a server of its own when there is no other. It tells nobody; its first start can take over 20 s.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+}
 Flat = Parameter(name="*")
 Target = Annotated[parameters.Target, Flat]
 Storage = Annotated[parameters.StorageOptions, Flat]
@@ -76,19 +71,19 @@ Storage = Annotated[parameters.StorageOptions, Flat]
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; the console script's entry."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # a terminal has bars; the UI has the log
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # a command's own server tells nobody
+    for name, value in _PREFECT.items():
+        os.environ.setdefault(name, value)
     try:
         result = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
     except ValidationError as error:
-        return _explain(ConfigurationError(refused_values(error), cure="See --help."))
+        return explain(ConfigurationError(refused_values(error), cure="See --help."))
     except DiffgramFlowsError as error:
-        return _explain(error)
+        return explain(error)
     except KeyboardInterrupt:
         errors.print("Stopped. The next run goes on from here.")
         return STOPPED
     except Exception as error:
-        return _unexpected(error)
+        return explain_unexpected(error)
     return result if isinstance(result, int) else DONE
 
 
@@ -343,53 +338,11 @@ def bucket_of(uri: str, storage: parameters.StorageOptions) -> parameters.Bucket
 
 def run(name: str, form: Any) -> Any:
     """Run a flow in this process, with bars."""
-    logging.getLogger("prefect").setLevel(os.environ["PREFECT_LOGGING_LEVEL"])
     from diffgram_flows.reports import own_errors_told_once, shown_in_terminal
 
     flow: Callable[[Any], Any] = getattr(importlib.import_module(f"flows.{name}"), name)
     with own_errors_told_once(), shown_in_terminal():
         return flow(form)
-
-
-def show(title: str, facts: dict[str, Any]) -> None:
-    """Print facts as a table of two columns. Brackets in them are brackets: styles are a ``Text``."""
-    table = Table(title=escape(title), show_header=False, title_justify="left", min_width=40)
-    table.add_column()
-    table.add_column(overflow="fold")  # a path is there to be copied, not to be cut
-    for name, value in facts.items():
-        table.add_row(escape(name), value if isinstance(value, Text) else escape(str(value)))
-    console.print(table)
-
-
-def show_failures(failures: Sequence[Failure], kept_in: str = "the ledger") -> int:
-    """Print what could not be dealt with; the exit code."""
-    for failure in failures[:_SHOWN_FAILURES]:
-        errors.print(f"[yellow]{escape(failure.name)}[/]: {escape(failure.reason)}", highlight=False)
-    if len(failures) > _SHOWN_FAILURES:
-        errors.print(f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}.")
-    return PARTLY if failures else DONE
-
-
-def _explain(error: DiffgramFlowsError) -> int:
-    errors.print(f"[red bold]{escape(error.what)}[/]", highlight=False)
-    if error.cure:
-        errors.print(escape(error.cure), highlight=False)
-    if isinstance(error, ConfigurationError):
-        return MISUSED
-    if isinstance(error, PlanOutdated):
-        return OUTDATED
-    return UNREACHABLE if error.retryable else FAILED
-
-
-def _unexpected(error: Exception) -> int:
-    if type(error).__module__.startswith("cyclopts"):
-        return MISUSED
-    errors.print(f"[red bold]Unexpected {type(error).__name__}:[/] {escape(str(error))}", highlight=False)
-    if os.environ.get("DIFFGRAM_FLOWS_DEBUG"):
-        errors.print_exception()
-    else:
-        errors.print("This is a bug. Set DIFFGRAM_FLOWS_DEBUG=1 to see where, and report it.")
-    return FAILED
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from cyclopts import Parameter
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, PARTLY, Storage, Target, bucket_of, show, show_failures
+from diffgram_flows.cli import Storage, Target, bucket_of
+from diffgram_flows.cli_output import DONE, PARTLY, show, show_failures
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef, Failure
 

@@ -10,7 +10,8 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, Target, console, show
+from diffgram_flows.cli import Target
+from diffgram_flows.cli_output import DONE, console, show
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, Target, show
+from diffgram_flows.cli import Target
+from diffgram_flows.cli_output import DONE, show
 from diffgram_flows.errors import ConfigurationError
 
 _THRESHOLD = 0.5

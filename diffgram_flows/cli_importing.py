@@ -12,7 +12,8 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, FAILED, Flat, Storage, Target, bucket_of, console, errors, run, show, show_import
+from diffgram_flows.cli import Flat, Storage, Target, bucket_of, run, show_import
+from diffgram_flows.cli_output import DONE, FAILED, console, errors, show
 from diffgram_flows.errors import ConfigurationError
 
 Importing = Annotated[parameters.ImportOptions, Flat]

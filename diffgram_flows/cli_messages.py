@@ -1,4 +1,4 @@
-"""What a terminal says of values that are refused: one clear line for each."""
+"""What a terminal says of values that are refused, one clear line for each, and of a Prefect server that is away."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def refused_values(error: ValidationError) -> str:
     """The problems of a form that a command has filled in, a line each."""
     names = {"uri": "bucket"}  # as the command lines call it
     return "\n".join(f"{names.get(name, name)} {problem}" for name, problem in _problems(error))
+
+
+def prefect_is_away(error: Exception) -> bool:
+    """Whether a flow ended because there is no Prefect server: Prefect (3.8) says so in these words only."""
+    words = ("Failed to reach API at", "Timed out while attempting to connect to ephemeral")
+    return isinstance(error, RuntimeError) and str(error).startswith(words)
 
 
 def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:

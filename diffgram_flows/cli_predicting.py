@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffgram_flows import parameters
 from diffgram_flows.brains import Brain, predict_objects
-from diffgram_flows.cli import show, show_failures
+from diffgram_flows.cli_output import show, show_failures
 from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef

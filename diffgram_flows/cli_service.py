@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, Target, console
+from diffgram_flows.cli import Target
+from diffgram_flows.cli_output import DONE, console
 from diffgram_flows.errors import BrainTampered, StorageError
 
 if TYPE_CHECKING:

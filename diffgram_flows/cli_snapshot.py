@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from diffgram_flows import parameters
-from diffgram_flows.cli import DONE, FAILED, Flat, console, errors, show
+from diffgram_flows.cli import Flat
+from diffgram_flows.cli_output import DONE, FAILED, console, errors, show
 
 if TYPE_CHECKING:
     from diffgram_flows.datasets.diffing import SnapshotDiff

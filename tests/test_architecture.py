@@ -22,7 +22,7 @@ FLOORS = [
     {"project"},
     {"service"},
     {"cli", "cli_annotations", "cli_brain", "cli_converting", "cli_importing", "cli_predicting", "cli_sandbox"}
-    | {"cli_messages", "cli_service"}
+    | {"cli_messages", "cli_output", "cli_service"}
     | {"cli_snapshot", "demo"},
 ]
 APART = {"sandbox"}

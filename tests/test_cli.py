@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from diffgram_flows.cli import MISUSED, PARTLY, STOPPED, UNREACHABLE, main, show, show_failures
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import MISUSED, PARTLY, STOPPED, UNREACHABLE, show, show_failures
 from diffgram_flows.models import Failure
 
 

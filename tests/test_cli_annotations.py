@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, MISUSED, PARTLY
 from diffgram_flows.datasets import export_finished, find_format, make_snapshot
 from diffgram_flows.models import Box
 from diffgram_flows.parameters import Target

@@ -11,7 +11,8 @@ import pytest
 
 from diffgram_flows.brains import DetectionEvaluation, Manifest, Registry, TrainingOptions, Verdict
 from diffgram_flows.brains.records import Epoch
-from diffgram_flows.cli import DONE, FAILED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, FAILED
 from diffgram_flows.ledger import Ledger, PromotionRow, open_ledger
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import BrainRef, LabelMap

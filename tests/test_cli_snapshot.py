@@ -9,7 +9,8 @@ import pytest
 from servers.bench import folder, ledger, store
 from servers.shelf import Shelf, shelf
 
-from diffgram_flows.cli import DONE, FAILED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, FAILED
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.models import Box, Snapshot
 

@@ -24,6 +24,8 @@ def own_errors_told_once() -> Iterator[None]:
     if os.environ.get("DIFFGRAM_FLOWS_DEBUG"):
         yield
         return
+    for name in ("EventsWorker", "APILogWorker"):
+        logging.getLogger(name).addFilter(_at_exit)
     news = _News()
     handlers = [one for one in logging.getLogger().handlers if isinstance(one, PrefectConsoleHandler)]
     for handler in handlers:
@@ -33,6 +35,26 @@ def own_errors_told_once() -> Iterator[None]:
     finally:
         for handler in handlers:
             handler.removeFilter(news)
+
+
+class _AtExit(logging.Filter):
+    """Holds back the first word on what is still under way when the process ends.
+
+    Prefect gives it at once, and only after seconds again (3.8, ``_internal/concurrency/services.py``).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.getMessage().startswith("Still processing") or record.name in self._told:
+            return True
+        self._told.add(record.name)
+        return False
+
+
+_at_exit = _AtExit()
 
 
 class _News(logging.Filter):

@@ -17,7 +17,8 @@ from PIL import Image
 
 from diffgram_flows.brains import Brain, BrainRecord, Registry, class_numbers, convert_legacy, freeze, load_legacy
 from diffgram_flows.brains.records import Manifest
-from diffgram_flows.cli import DONE, FAILED, MISUSED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, FAILED, MISUSED
 from diffgram_flows.errors import BrainTampered, ConfigurationError
 from diffgram_flows.ledger import open_ledger
 from diffgram_flows.models import BrainRef, Picture, Snapshot

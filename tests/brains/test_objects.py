@@ -14,7 +14,8 @@ import pytest
 from diffgram_flows.brains import Brain, BrainRecord, read_predictions, write_predictions
 from diffgram_flows.brains.objects import predict_objects
 from diffgram_flows.brains.result_settings import RESULTS, ResultSettings
-from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, MISUSED, PARTLY
 from diffgram_flows.cli_predicting import FAILURES
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import LabelMap, Snapshot

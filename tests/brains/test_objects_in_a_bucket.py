@@ -19,7 +19,8 @@ from servers.s3 import S3Server, s3_server
 
 from diffgram_flows.brains import BrainRecord, Registry, read_predictions
 from diffgram_flows.brains.result_settings import RESULTS
-from diffgram_flows.cli import DONE, MISUSED, PARTLY, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, MISUSED, PARTLY
 from diffgram_flows.models import Snapshot
 from diffgram_flows.storage import open_folder
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from diffgram_flows.cli import FAILED, MISUSED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import FAILED, MISUSED
 from diffgram_flows.demo import digits
 from diffgram_flows.demo.material import OwnPictures
 

@@ -12,7 +12,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
 
-from diffgram_flows.cli import DONE, FAILED, MISUSED, OUTDATED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, FAILED, MISUSED, OUTDATED
 from diffgram_flows.parameters import ImportParameters
 from diffgram_flows.tasks.importing import ImportPlan, ImportSummary
 from flows.import_files import import_files

@@ -21,7 +21,8 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 from servers.postgres import PostgresServer, postgres
 
-from diffgram_flows.cli import DONE, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE
 
 __all__ = ["postgres"]
 ROOT = Path(__file__).parents[2]

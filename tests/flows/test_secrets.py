@@ -147,7 +147,7 @@ def test_a_faulty_run_stores_no_secret(
     assert SIGNED.search(quoted_by_the_sandbox(site))  # there was something to be hidden
     stored = everything_stored(site, results)
     assert "import-failures" in stored["artifacts"]
-    assert "import a chunk" in stored["logs"] or "import" in stored["logs"]
+    assert "for flow 'import files'" in stored["logs"]
     assert parameters.bucket.uri in stored["runs"]
     assert "ledger.db" in "".join(stored)
     assert any(name.startswith("result ") for name in stored)

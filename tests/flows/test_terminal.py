@@ -18,7 +18,7 @@ from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL
 
-from diffgram_flows.cli import MISUSED, STOPPED
+from diffgram_flows.cli_output import MISUSED, STOPPED, UNREACHABLE
 
 ROOT = Path(__file__).parents[2]
 TRAIN = [sys.executable, "-m", "diffgram_flows.cli", "train", "--workdir"]
@@ -39,14 +39,14 @@ def silent_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def errors_of_newest_run() -> str:
+def log_of_newest_run(least: int = logging.ERROR) -> str:
     with get_client(sync_client=True) as client:
         (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
         of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
         for _ in range(40):
-            found = [log.message for log in client.read_logs(of_run) if log.level >= logging.ERROR]
-            if found:
-                return "\n".join(found)
+            logs = client.read_logs(of_run)
+            if any(log.level >= logging.ERROR for log in logs):  # its last one: it ended
+                return "\n".join(log.message for log in logs if log.level >= least)
             time.sleep(0.25)  # logs are sent in batches
     return ""
 
@@ -57,7 +57,9 @@ def test_our_own_error_is_told_once_and_prefect_has_all_of_it(terminal: dict[str
     assert done.returncode == MISUSED
     assert told.startswith("Nothing says which Diffgram to use")
     assert told.endswith("block.")
-    assert "Traceback" in errors_of_newest_run()
+    assert "Traceback" in log_of_newest_run()
+    assert "Beginning flow run" in log_of_newest_run(logging.INFO)
+    assert "Beginning flow run" not in told
 
 
 IN_A_TASK = """
@@ -115,3 +117,23 @@ def test_ctrl_c_says_how_it_goes_on(terminal: dict[str, str], tmp_path: Path, si
     _, told = process.communicate(timeout=30)
     assert process.returncode == STOPPED
     assert told.split("\n")[0] == "Stopped. The next run goes on from here."
+
+
+def test_a_prefect_server_that_is_away_is_named(terminal: dict[str, str], tmp_path: Path) -> None:
+    nowhere = {**terminal, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    done = subprocess.run([*TRAIN, str(tmp_path)], env=nowhere, cwd=tmp_path, capture_output=True, text=True)
+    told = " ".join(done.stderr.split())
+    assert done.returncode == UNREACHABLE, told
+    assert "There is no Prefect server: Failed to reach API at http://127.0.0.1:9/api/" in told
+    assert "unset PREFECT_API_URL" in told
+
+
+@pytest.mark.slow
+def test_the_first_command_on_a_new_machine_makes_its_own_prefect_server(
+    terminal: dict[str, str], tmp_path: Path
+) -> None:
+    alone = {name: value for name, value in terminal.items() if not name.startswith("PREFECT_")}
+    new = {**alone, "PREFECT_HOME": str(tmp_path / "prefect")}
+    done = subprocess.run([*TRAIN, str(tmp_path)], env=new, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == MISUSED, done.stderr
+    assert done.stderr.startswith("Nothing says which Diffgram to use")

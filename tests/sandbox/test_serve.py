@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from diffgram_flows.cli import DONE, MISUSED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, MISUSED
 from diffgram_flows.sandbox import SandboxProcess
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from diffgram_flows.cli import MISUSED
 from diffgram_flows.cli import main as cli
+from diffgram_flows.cli_output import MISUSED
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.sandbox import SandboxSettings
 from diffgram_flows.sandbox.export_faults import fault_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from diffgram_flows.cli import DONE, FAILED, MISUSED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, FAILED, MISUSED
 from diffgram_flows.models import BrainRef
 from diffgram_flows.tasks.updating import unsent_predictions
 

@@ -16,7 +16,8 @@ from servers.shelf import Shelf, shelf
 
 from diffgram_flows.brains import Gate, Interval, Manifest, Registry, TrainingOptions, judge, train_brain
 from diffgram_flows.brains.evaluation import ClassificationEvaluation, TagScore
-from diffgram_flows.cli import DONE, FAILED, main
+from diffgram_flows.cli import main
+from diffgram_flows.cli_output import DONE, FAILED
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.models import BrainRef, LabelMap
 from diffgram_flows.parameters import TrainOptions
