@@ -24,6 +24,7 @@ class Flight:
         since: Seconds since the epoch: its packet left then, or was taken over.
         doubtful: The server may never have got the packet.
         attempts: How often a packet was sent, this one included.
+        orphaned: Its URL died with the store of whoever sent it: that it cannot be fetched says nothing of the object.
         seen: How the server's list showed it when it last changed there, and since when; empty before.
     """
 
@@ -32,14 +33,15 @@ class Flight:
     since: float
     doubtful: bool = False
     attempts: int = 1
+    orphaned: bool = False
     seen: str = ""
     seen_since: float = 0.0
 
     @classmethod
-    def taken_over(cls, row: ObjectRow, claim: int | None) -> Flight:
+    def taken_over(cls, row: ObjectRow, claim: int | None, *, orphaned: bool = False) -> Flight:
         """The flight of a row that another worker, or an earlier run, left behind."""
         doubtful = row.state == "sending"
-        flight = cls(row, claim, row.updated_at, doubtful, row.attempts + doubtful)
+        flight = cls(row, claim, row.updated_at, doubtful, row.attempts + doubtful, orphaned)
         if known := _SEEN.search(row.reason):  # the ledger remembers what many short runs would forget
             flight.seen = known["what"]
             flight.seen_since = datetime.fromisoformat(known["since"]).timestamp()

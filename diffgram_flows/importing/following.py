@@ -182,7 +182,7 @@ class Follower:
             elif (existing := found.existing_file_id) is not None:
                 self.tally.adopted(flight, existing, found.id, settled(pushes, None, existing))
             elif found.url_expired or _PASSING.search(found.reason):
-                self.tally.resend(flight, found.reason, found.id)
+                self.tally.resend(flight, found.reason, found.id, always=flight.orphaned)
             else:
                 self.tally.failed(flight, found.reason or "The import succeeded without making a file.", found.id)
 

@@ -59,9 +59,9 @@ class Settlement:
         outcome = Outcome(flight.row.id, "imported", "An earlier packet made the file.", file_id, input_id)
         self._decided.append(_Decided(flight, outcome, tuple(pushes), duplicate=True))
 
-    def resend(self, flight: Flight, reason: str, input_id: int | None) -> None:
-        """Sign and send it again; give it up if that was done often enough."""
-        if flight.attempts >= self._max_attempts:
+    def resend(self, flight: Flight, reason: str, input_id: int | None, *, always: bool = False) -> None:
+        """Sign and send it again; give it up if that was done often enough, unless it is to be sent ``always``."""
+        if flight.attempts >= self._max_attempts and not always:
             often = "once" if flight.attempts == 1 else f"{flight.attempts} times"
             self.failed(flight, f"{reason} It was sent {often}.", input_id)
             return

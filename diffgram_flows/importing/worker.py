@@ -109,6 +109,8 @@ class Worker:
         self._unwritten: list[Delivery] = []
         self._written_at = 0.0
         self._expected = 0
+        self._came_back = False  # an object, unsent, while the last step followed
+        self._done_then: tuple[int, int] | None = None  # sent and settled, when one was last tried again
 
     def __enter__(self) -> Self:
         return self
@@ -157,11 +159,10 @@ class Worker:
             while taken and len(self._departing) > self._chunk_size and time.monotonic() < ends_at:
                 self._turn(ends_at)
             slice_ends_at = min(ends_at, time.monotonic() + _SLICE)
-            requeued = self.follower.tally.requeued
+            requeued, self._came_back = self.follower.tally.requeued, False
             while not taken and self.busy and time.monotonic() < slice_ends_at:
                 self._turn(slice_ends_at)
-                if self.follower.tally.requeued > requeued:
-                    taken = True
+                taken = self.follower.tally.requeued > requeued or self._try_again()
             if more_to_come and not taken and not self.busy:
                 time.sleep(min(self.options.poll, timeout))
             self.more = self.busy or taken or more_to_come
@@ -179,7 +180,8 @@ class Worker:
         seconds = self.options.claim_seconds
         if left := self._ledger.claims.adopt_expired(worker=self._name, seconds=seconds, unclaimed=True):
             self._holdings.hold(left)
-            self.follower.add(Flight.taken_over(row, left.id) for row in left.rows)
+            orphaned = self._store.urls_die_with_it
+            self.follower.add(Flight.taken_over(row, left.id, orphaned=orphaned) for row in left.rows)
             self.follower.next_look = 0.0
             return True
         claim = self._ledger.claims.claim_chunk(
@@ -190,6 +192,14 @@ class Worker:
         heartbeat = self._holdings.hold(claim)
         self._departing.update((row.id, claim.id) for row in claim.rows)
         self._prepared = self._preparing.submit(self._prepare, claim, heartbeat)
+        return True
+
+    def _try_again(self) -> bool:
+        """Whether an object has come back unsent, and anything was sent or settled since this was last so."""
+        done = (self.sent, self.settled)
+        if not self._came_back or done == self._done_then:
+            return False
+        self._done_then = done
         return True
 
     def _full(self) -> bool:
@@ -279,7 +289,9 @@ class Worker:
                     self.follower.next_look = time.monotonic() + self.options.poll
                 self.follower.add([Flight(each.row, claim, each.at, doubtful, each.row.attempts + 1)])
                 continue
-            if each.kind == "refused":
+            if each.kind == "released":
+                self._came_back = True
+            elif each.kind == "refused":
                 self.refused.append(failure)
             elif each.kind == "failed":
                 self.failed_at_departure.append(failure)

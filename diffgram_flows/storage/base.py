@@ -41,6 +41,10 @@ class ObjectStore(Protocol):
     def bucket(self) -> str:
         """Root URI without a trailing slash: ``s3://photos``, ``az://account/photos``, ``file:///data/photos``."""
 
+    @property
+    def urls_die_with_it(self) -> bool:
+        """Whether a URL is good only as long as the store that made it is open, however long its lease."""
+
     def check(self) -> None:
         """Make sure, with one cheap call, that the bucket exists and may be listed.
 

@@ -56,6 +56,8 @@ class FileStore(BaseStore):
         settings: Where that server listens (``file_host``, ``file_port``, ``file_public_url``).
     """
 
+    urls_die_with_it = True
+
     def __init__(self, root: Path, settings: StorageSettings | None = None) -> None:
         settings = settings or StorageSettings()
         self.bucket = "file://" + str(root).rstrip("/")

@@ -38,6 +38,7 @@ class InventoryStore(BaseStore):
 
     def __init__(self, bucket: ObjectStore, shelf: ObjectStore, folder: str) -> None:
         self.bucket = bucket.bucket
+        self.urls_die_with_it = bucket.urls_die_with_it
         self._bucket, self._shelf, self._folder = bucket, shelf, folder
         self._reading = threading.Lock()
         self._rows: SortedRows | None = None

@@ -24,6 +24,7 @@ class BaseStore(ABC):
     """An :class:`~diffgram_flows.storage.ObjectStore` made of what a provider does in its own way."""
 
     bucket: str
+    urls_die_with_it: bool = False
     _signing_threads = 1
     """URLs that are made at the same time: more where each is a call over the network."""
 

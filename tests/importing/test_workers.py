@@ -6,9 +6,11 @@ import multiprocessing
 import time
 
 import pytest
-from servers.bench import TARGET, Bench, work_in_child
+from servers.bench import TARGET, Bench, client_of, work_in_child
 from servers.postgres import PostgresServer, postgres
 
+from diffgram_flows.diffgram import DiffgramClient, Packet
+from diffgram_flows.errors import ServerUnreachable
 from diffgram_flows.importing import Worker, WorkOptions, import_new, scan
 from diffgram_flows.ledger import open_ledger
 from diffgram_flows.models import StoredObject
@@ -113,3 +115,31 @@ def test_after_an_error_the_next_step_goes_on(bench: Bench) -> None:
         work()
     assert bench.states() == {"imported": 12}
     assert set(bench.packets().values()) == {1}
+
+
+class Unconnected(DiffgramClient):
+    """Its first packets for one file find no connection, as many as ``left``."""
+
+    left = 0
+    tries = 0
+
+    def send_packet(self, packet: Packet) -> None:
+        if (packet.file_name or "").startswith("image-004"):
+            self.tries += 1
+            if self.left:
+                self.left -= 1
+                raise ServerUnreachable("The server cannot be reached.", cure="Try again.")
+        super().send_packet(packet)
+
+
+@pytest.mark.parametrize(("lost", "waiting"), [pytest.param(1, 0, id="once"), pytest.param(99, 1, id="whenever")])
+def test_a_packet_that_found_no_connection_is_sent_by_the_same_run(bench: Bench, lost: int, waiting: int) -> None:
+    bench.draw(5)
+    with client_of(bench.sandbox, kind=Unconnected) as client:
+        assert isinstance(client, Unconnected)
+        client.left = lost
+        report = import_new(
+            client, bench.store, "", bench.ledger, directory_id=bench.directory_id, poll=0.05, timeout=60
+        )
+    assert (report.imported, report.waiting) == (5 - waiting, waiting)
+    assert 2 <= client.tries <= 20, "without progress it is not tried for ever"

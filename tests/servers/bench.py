@@ -54,7 +54,7 @@ class Bench:
             directory_id=self.directory_id,
             prelabel=prelabel,
             poll=0.05,
-            timeout=30,
+            timeout=120,
         )
         return self.ledger.objects.rows("imported")
 
