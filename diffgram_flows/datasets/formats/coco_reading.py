@@ -39,7 +39,11 @@ def read(path: Path) -> ForeignAnnotations:
     fitter = Fitter()
     for file in files:
         split: Split | None = next((name for name in SPLITS if name in file.stem.replace("-", "_").split("_")), None)
-        found_labels, found = _images(_JSON.load(file), fitter, split)
+        content = _JSON.load(file)
+        try:
+            found_labels, found = _images(content, fitter, split)
+        except DatasetError as error:  # of a folder's files it must be told which
+            raise DatasetError(f"{file}: {error.what}", cure=error.cure) from error
         for label, name in found_labels.items():
             if labels.setdefault(label, name) != name:
                 raise _JSON.malformed(file.name, f"calls the category {label} {name!r}, another file {labels[label]!r}")
@@ -75,10 +79,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _images(coco: Any, fitter: Fitter, split: Split | None) -> tuple[dict[int, str], list[ForeignImage]]:
-    labels = {
-        _JSON.integer(entry, "id", place): _JSON.text(entry, "name", place)
-        for place, entry in _JSON.objects(coco, "categories")
-    }
+    labels = _categories(coco)
     drawn: dict[int, list[Annotation]] = defaultdict(list)
     for place, entry in _JSON.objects(coco, "annotations"):
         found = drawn[_JSON.integer(entry, "image_id", place)]
@@ -100,6 +101,15 @@ def _images(coco: Any, fitter: Fitter, split: Split | None) -> tuple[dict[int, s
     if drawn:
         raise _JSON.malformed("annotations", f"names the image {min(drawn)}, which is not in 'images'")
     return labels, list(images.values())
+
+
+def _categories(coco: Any) -> dict[int, str]:
+    labels: dict[int, str] = {}
+    for place, entry in _JSON.objects(coco, "categories"):
+        label, name = _JSON.integer(entry, "id", place), _JSON.text(entry, "name", place)
+        if labels.setdefault(label, name) != name:
+            raise _JSON.malformed(f"{place}.id", f"is {label}, which is {labels[label]!r} and {name!r}")
+    return labels
 
 
 def _annotation(entry: Mapping[str, Any], place: str, labels: Mapping[int, str], fitter: Fitter) -> Annotation | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class JsonReader:
     def parse(self, content: bytes, place: str) -> Any:
         """The JSON of these bytes. Raises as :meth:`load`."""
         try:
-            return orjson.loads(content)
+            return orjson.loads(content.removeprefix(BOM_UTF8))
         except orjson.JSONDecodeError as error:
             raise DatasetError(
                 f"{place} is no JSON: {error.msg} (line {error.lineno}, column {error.colno}).",
@@ -66,8 +67,10 @@ class JsonReader:
             yield f"{where}[{index}]", entry
 
     def integer(self, entry: Mapping[str, Any], key: str, place: str) -> int:
-        """A whole number. Raises :class:`DatasetError` if it is none."""
+        """A whole number; some tools write 640.0. Raises :class:`DatasetError` if it is none."""
         value = entry.get(key)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.malformed(f"{place}.{key}", "is missing or not a whole number")
         return value

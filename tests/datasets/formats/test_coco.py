@@ -132,11 +132,21 @@ def test_files_of_a_folder_are_one(tmp_path: Path) -> None:
     (tmp_path / "instances_val2017.json").write_text(json.dumps({**second, "categories": [{"id": 4, "name": "bus"}]}))
     with pytest.raises(DatasetError, match="calls the category 4 'bus', another file 'car'"):
         read(tmp_path)
+    (tmp_path / "instances_val2017.json").write_text(json.dumps({**second, "categories": None}))
+    with pytest.raises(DatasetError, match=r"instances_val2017\.json: .* 'categories' is missing"):
+        read(tmp_path)
     (tmp_path / "instances_val2017.json").write_text('{"images": [\n}')
     with pytest.raises(DatasetError, match=r"instances_val2017\.json is no JSON: .*line 2, column 1"):
         read(tmp_path)
     with pytest.raises(DatasetError, match="has no COCO file"):
         read(tmp_path / "..")
+
+
+def test_whole_numbers_may_have_a_point_and_files_a_byte_order_mark(tmp_path: Path) -> None:
+    coco = copy.deepcopy(COCO)
+    coco["images"][0]["width"], coco["annotations"][0]["category_id"] = 100.0, 4.0
+    (tmp_path / "a.json").write_text(json.dumps(coco), "utf-8-sig")
+    assert read(tmp_path / "a.json") == from_coco(COCO)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +162,12 @@ def test_files_of_a_folder_are_one(tmp_path: Path) -> None:
         pytest.param(["annotations", 0, "bbox"], [1, 2, 3, "4"], r"'annotations\[0\]\.bbox' is not four", id="corner"),
         pytest.param(["annotations", 0, "bbox"], [1, 2, 3, float("inf")], r"bbox' is not four", id="infinite"),
         pytest.param(["annotations", 0, "category_id"], 9, r"category_id' is 9, which is not in", id="category"),
+        pytest.param(
+            ["categories"],
+            [{"id": 4, "name": "car"}, {"id": 4, "name": "bus"}],
+            r"categories\[1\]\.id' is 4, which is 'car' and 'bus'",
+            id="one number for two categories",
+        ),
         pytest.param(["annotations", 0, "image_id"], 9, "names the image 9, which is not in 'images'", id="image"),
         pytest.param(["annotations", 0, "image_id"], True, "image_id' is missing or not a whole number", id="bool"),
         pytest.param(
