@@ -50,26 +50,31 @@ def write_polygons(samples: Iterable[Sample], label_map: LabelMap, folder: Path,
 def read(path: Path) -> ForeignAnnotations:
     """What ``data.yaml`` describes, or that file in a folder. Images are numbered in order of split and name.
 
-    A line of five numbers is a box, a longer one a polygon. An image without a text has no annotations.
+    A line of five numbers is a box, a longer one a polygon. An image without a text has no annotations; texts
+    without an image are counted.
 
     Raises:
         DatasetError: A file is missing or malformed; the message names the line.
         ImageRejected: The size of an image cannot be read.
     """
-    config = path / DATA if path.is_dir() else path
+    config = _config(path)
     described = _described(config)
     names = _names(described.get("names"), config)
     root = config.parent / str(described.get("path") or ".")
     root = root if root.is_dir() else config.parent
     fitter = Fitter()
     images: list[ForeignImage] = []
+    read: set[Path] = set()
     for split in SPLITS:
         for image in _image_files(described.get(split), root, config):
             width, height = image_size(image, name=str(image))
             lines = _label_file(image)
+            read.add(lines)
             found = list(_annotations(lines, names, width, height, fitter)) if lines.is_file() else []
             inside = fitter.fit(found, width, height)
             images.append(ForeignImage(len(images) + 1, image.name, width, height, inside, split, image))
+    if lost := _texts(path for split in SPLITS for _, path in _places(described.get(split), root)) - read:
+        fitter.skipped["texts without an image"] = len(lost)
     return fitter.result(images, names)
 
 
@@ -133,7 +138,7 @@ def _label_file(image: Path) -> Path:
 
 
 def _annotations(path: Path, names: Mapping[int, str], width: int, height: int, fitter: Fitter) -> Iterator[Annotation]:
-    text = read_bytes(path, limit=_LONGEST_TEXT).decode(errors="replace")
+    text = read_bytes(path, limit=_LONGEST_TEXT).decode("utf-8-sig", errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -162,6 +167,16 @@ def _annotation(label: int, shares: list[float], width: int, height: int) -> Ann
     return None if is_flat(points) else Annotation("polygon", label, points)
 
 
+def _config(path: Path) -> Path:
+    if path.is_dir() and not (path / DATA).is_file():
+        raise DatasetError(
+            f"The folder {path} has no {DATA}, which says what YOLO's classes are called.",
+            cure="Name the YAML file itself if it is called otherwise, or write one: 'train: images/train' for the "
+            "folders of images, and 'names: [car, person]' for the classes from 0 on.",
+        )
+    return path / DATA if path.is_dir() else path
+
+
 def _described(config: Path) -> Mapping[str, Any]:
     try:
         described = yaml.safe_load(read_bytes(config, limit=_LONGEST_TEXT))
@@ -181,12 +196,24 @@ def _names(names: Any, config: Path) -> dict[int, str]:
     return {number: str(name) for number, name in pairs.items()}
 
 
-def _image_files(place: Any, root: Path, config: Path) -> Iterator[Path]:
-    """The images of a split: of a folder, of a list in a text file, or of several of these."""
+def _places(place: Any, root: Path) -> Iterator[tuple[Any, Path]]:
+    """What a split names, one or several, each with where it should be."""
     for entry in place if isinstance(place, list) else [place] if place else []:
         path = root / str(entry)
         if not path.exists():  # many say ../train/images and mean a folder beside the file
             path = root / str(entry).removeprefix("../")
+        yield entry, path
+
+
+def _texts(folders: Iterable[Path]) -> set[Path]:
+    """All texts where YOLO looks for those of the images of these folders, unless they lie among the images."""
+    homes = {_label_file(folder / "any").parent for folder in folders if folder.is_dir() and "images" in folder.parts}
+    return {text for home in homes for text in sorted_files(home, "**/*.txt")}
+
+
+def _image_files(place: Any, root: Path, config: Path) -> Iterator[Path]:
+    """The images of a split: of a folder, of a list in a text file, or of several of these."""
+    for entry, path in _places(place, root):
         if path.is_dir():
             yield from (image for image in sorted_files(path, "**/*") if image.suffix.lower() in SUFFIXES)
         elif path.suffix == ".txt":

@@ -102,6 +102,22 @@ def test_broken_yolo_is_refused_by_line(yolo_folder: Path, file: str, text: str,
         yolo.read(yolo_folder)
 
 
+def test_texts_of_yolo_without_an_image_are_counted(yolo_folder: Path) -> None:
+    for name in ("a.b", "scan"):
+        (yolo_folder / f"labels/train/{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n", "utf-8-sig")
+    (yolo_folder / "images/train/scan.tif").write_bytes(b"II*\0")
+    found = yolo.read(yolo_folder)
+    assert [len(image.annotations) for image in found.images] == [1, 0]
+    assert found.skipped == {"texts without an image": 1}
+
+
+def test_a_yolo_folder_without_names_of_its_classes_says_how_to_give_them(yolo_folder: Path) -> None:
+    (yolo_folder / "data.yaml").rename(yolo_folder / "mine.yaml")
+    with pytest.raises(DatasetError, match=r"has no data\.yaml, .* 'names: \[car, person\]'"):
+        yolo.read(yolo_folder)
+    assert len(yolo.read(yolo_folder / "mine.yaml").images) == 2
+
+
 def test_the_size_of_a_yolo_image_is_needed(yolo_folder: Path) -> None:
     (yolo_folder / "images/train/a.b.png").write_bytes(b"not an image")
     with pytest.raises(ImageRejected, match=r"a\.b\.png is not an image"):
