@@ -2,6 +2,7 @@
 
 An image is found by its URI, by the unique name of its file in Diffgram, or by how its path ends: ``val/a.jpg`` is the
 object ``photos/val/a.jpg`` rather than ``photos/train/a.jpg``, and ``a.jpg`` is neither, because it could be both.
+Where the image lies beside its annotations, its path is that of the file: formats such as YOLO name no folder.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def match(images: Sequence[ForeignImage], rows: Iterable[ObjectRow]) -> Matches:
         images: Of another tool.
         rows: Of the ledger; read once, as a stream.
     """
-    paths = [_parts(image.file_name) for image in images]
+    paths = [_path(image) for image in images]
     by_name: dict[str, list[int]] = defaultdict(list)
     by_uri = {image.uri: index for index, image in enumerate(images) if image.uri}
     for index, path in enumerate(paths):
@@ -85,6 +86,12 @@ def _judged(images: Sequence[ForeignImage], best: Sequence[_Best]) -> Matches:
         else:
             pairs.append((image, found.rows[0]))
     return Matches(tuple(pairs), tuple(unmatched))
+
+
+def _path(image: ForeignImage) -> list[str]:
+    """The parts of an image's path: as the other tool says, or, if that is its end, of the file beside."""
+    told, found = _parts(image.file_name), _parts(str(image.path or ""))
+    return found if found[-len(told) :] == told else told
 
 
 def _parts(path: str) -> list[str]:

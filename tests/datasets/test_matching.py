@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from diffgram_flows.datasets.formats import ForeignAnnotations, ForeignImage
@@ -80,3 +83,11 @@ def test_what_is_sent_and_what_cannot_be_is_counted() -> None:
     assert plan.sent == {"box": 1, "line": 1, "point": 1, "polygon": 1, "tag": 1}
     assert plan.left_out == {"a crowd": 2, "attributes": 1}
     assert ([failure.name for failure in plan.unmatched], plan.clipped) == (["d.jpg"], 3)
+
+
+def test_files_beside_tell_the_folder_that_a_format_does_not_name() -> None:
+    train, val = (replace(image("a.jpg"), path=Path("yolo/images") / split / "a.jpg") for split in ("train", "val"))
+    matches = match([train, val], ROWS)
+    assert [row.object.key for _, row in matches.pairs] == ["2026/train/a.jpg", "2026/val/a.jpg"]
+    safe = replace(image("a-0000000002.jpg"), path=Path("coco/images/train/a.jpg"))  # under another name
+    assert [row.object.key for _, row in match([safe], ROWS).pairs] == ["2026/val/a.jpg"]
