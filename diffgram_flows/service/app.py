@@ -64,7 +64,7 @@ def create_app(registry: Registry, settings: ServiceSettings) -> FastAPI:
     for gone in (Gone, ClientDisconnect):
         app.add_exception_handler(gone, _gone)
     app.add_exception_handler(Exception, _broken)
-    app.add_middleware(BodyLimit, limit=settings.max_upload)
+    app.add_middleware(BodyLimit, limit=settings.max_upload, seconds=settings.request_timeout)
     app.add_middleware(Counting)
     return app
 

@@ -157,7 +157,7 @@ def _status(name: str, status: TrainingStatus) -> dict[str, Any]:
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise Refusal(400, "BadRequest", "The request is not a JSON object.")

@@ -27,6 +27,7 @@ class ServiceSettings:
         queue_size: Requests at the same time; who comes beyond is sent away for a second.
         request_timeout: Seconds of a request, the upload included.
         fetch_timeout: Seconds to fetch an image.
+        idle_timeout: Seconds after which a connection on which no request comes is closed.
         poll: Seconds between two looks at who is the champion.
         key_seconds: For how long Diffgram's word about a credential is believed.
         deployment: The Prefect deployment that trains; empty trains in a process of this machine.
@@ -50,6 +51,7 @@ class ServiceSettings:
     queue_size: int = 128
     request_timeout: float = 30.0
     fetch_timeout: float = 15.0
+    idle_timeout: float = 30.0
     poll: float = 2.0
     key_seconds: float = 300.0
     deployment: str = ""
@@ -64,6 +66,6 @@ class ServiceSettings:
                 cure="Give a Diffgram and a project whose credentials are good, or a credential, or a token.",
             )
         counts = (self.max_upload, self.max_pixels, self.batch_size, self.queue_size, self.trainings)
-        seconds = (self.request_timeout, self.fetch_timeout, self.poll, self.key_seconds)
+        seconds = (self.request_timeout, self.fetch_timeout, self.idle_timeout, self.poll, self.key_seconds)
         if min(counts) < 1 or min(seconds) <= 0 or self.batch_wait < 0:
             raise ConfigurationError("A limit of the service is zero or less.", cure="Give positive limits.")

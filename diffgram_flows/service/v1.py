@@ -209,7 +209,7 @@ async def pictures_of_form(request: Request) -> list[Picture]:
 async def _elsewhere(body: bytes, caller: Caller, parts: Parts) -> Picture:
     try:
         where = Where.model_validate(json.loads(body))
-    except (ValueError, ValidationError) as error:
+    except (ValueError, ValidationError, RecursionError) as error:
         raise Refusal(400, "BadRequest", "The JSON is not {'url': ...} or {'file_id': ...}.") from error
     if (where.url is None) == (where.file_id is None):
         raise Refusal(400, "BadRequest", "The JSON must have either a url or a file_id.")

@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterator
 
 import requests
-import uvicorn
 
 from diffgram_flows.brains import Registry
-from diffgram_flows.service import ServiceSettings, create_app
-from diffgram_flows.service.server import _listening
+from diffgram_flows.service import ServiceSettings
+from diffgram_flows.service.server import Server, listening
 
 
 @contextlib.contextmanager
@@ -24,12 +23,9 @@ def serving(registry: Registry, settings: ServiceSettings, *, ready: bool = True
         settings: How it behaves.
         ready: Whether to wait for the brains to be loaded, or only for the first look at the registry.
     """
-    with _listening("127.0.0.1", 0) as listener:
+    with listening("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            create_app(registry, settings), lifespan="on", ws="none", access_log=False, log_level="warning"
-        )
-        server = uvicorn.Server(config)
+        server = Server(registry, settings, lambda: None)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -266,7 +266,9 @@ def test_files_that_are_no_use(client: Client, sandbox: SandboxProcess, picture:
         assert official.status_code == 400
         assert said in official.json()["log"]["error"]["ImageRejected"]
     assert client.predict(b"").status_code == 400
-    for body in (b"{", b"[]", b"{}", b'{"url": 3}', b'{"url": "http://x", "file_id": 3}', b'{"other": 1}'):
+    deep = b"[" * 60_000
+    assert client.post(f"/api/walrus/v1/project/{sandbox.project}/brain/status", data=deep).status_code == 400
+    for body in (b"{", b"[]", b"{}", deep, b'{"url": 3}', b'{"url": "http://x", "file_id": 3}', b'{"other": 1}'):
         assert client.predict(body, headers={"Content-Type": "application/json"}).status_code == 400
     assert client.post("/v1/brains/detector/predict", files={"other": (None, "text")}).status_code == 400
     assert client.predict(image_of(40, 30)).status_code == 200
