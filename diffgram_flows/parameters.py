@@ -169,10 +169,24 @@ class ExportOptions(_Form):
     timeout_minutes: float = Field(default=60.0, gt=0, description="How long to wait for the server's export.")
 
 
+Backbone = Literal[
+    "small",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "MobileNetV3Large",
+    "ResNet50V2",
+    "EfficientNetV2B0",
+    "EfficientNetV2B1",
+    "EfficientNetV2B2",
+    "EfficientNetV2B3",
+    "EfficientNetV2S",
+]
+
+
 class TrainOptions(_Form):
     """When and how a brain is trained."""
 
-    brain: str = Field(default="detector", pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the brain.")
+    brain: str = Field(default="detector", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", description="Name of the brain.")
     method: Literal["object_detection", "retinanet", "classification", "semantic_segmentation"] = Field(
         default="object_detection",
         description="What it learns: boxes (retinanet: by keras-hub's network), tags with their attributes, areas.",
@@ -196,7 +210,7 @@ class TrainOptions(_Form):
     )
     batch_size: int = Field(default=8, ge=1, description="Images in one step.")
     learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak learning rate. Empty: what suits the method."
+        default=None, gt=0, allow_inf_nan=False, description="Peak learning rate. Empty: what suits the method."
     )
     balance: float = Field(
         default=0.0,
@@ -207,7 +221,7 @@ class TrainOptions(_Form):
     patience: int = Field(
         default=0, ge=0, description="Twentieths of the training without a better result after which it ends; 0: never."
     )
-    backbone: str = Field(default="small", description="Ours, or a network of keras.applications like MobileNetV2.")
+    backbone: Backbone = Field(default="small", description="Ours, or a network of keras.applications.")
     backbone_weights: str = Field(
         default="", description="A file with weights of that network, or imagenet; for retinanet a preset of keras-hub."
     )
@@ -215,7 +229,7 @@ class TrainOptions(_Form):
         default=0.0, ge=0, le=1, description="Share of the steps in which a pretrained network does not learn."
     )
     deterministic: bool = Field(default=False, description="Bit for bit repeatable, 10 to 40 % slower.")
-    seed: int = Field(default=0, description="Same seed, same start and same order of images.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Same seed, same start and same order of images.")
     min_score: float = Field(
         default=0.0, ge=0, le=1, description="Below it nothing is promoted: mAP50 of boxes, F1 of tags, IoU of areas."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ BACKBONES = (
 )
 SCHEDULES = ("cosine", "linear", "constant")
 _ONE = 1.0 + 1e-9
+_MOST_SEED = 2**32 - 1  # of NumPy's generator, which Keras seeds as well
+_KINDS: dict[type, tuple[type | tuple[type, ...], str]] = {
+    bool: (bool, "True or False"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    str: (str, "a text"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class TrainingOptions:
             images the training stops and returns to the best; 0 never stops early.
         frozen: The share of the steps in which a pretrained backbone does not learn, 0 to 1.
         mixed_precision: Whether a GPU computes in half precision; a CPU never does.
-        seed: Of the first weights, the order of the images and the augmentation.
+        seed: Of the first weights, the order of the images and the augmentation; 0 to 2**32 - 1.
         deterministic: Whether the operations are bit for bit repeatable too (10 to 40 % slower, and it stays
             switched on for the rest of the process).
     """
@@ -78,32 +86,34 @@ class TrainingOptions:
         """Refuse what cannot work.
 
         Raises:
-            ConfigurationError: A number is out of range.
+            ConfigurationError: An option is of another kind than its default, or a number is out of range.
         """
-        if self.image_size < 2 * COARSEST_STRIDE or self.image_size % COARSEST_STRIDE:
-            raise ConfigurationError(
-                f"The training option image_size is {self.image_size}.",
-                cure=f"Choose a multiple of {COARSEST_STRIDE}, {2 * COARSEST_STRIDE} or more.",
-            )
+        for option in fields(self):
+            self._check_kind(option.name, type(option.default))
+        self._check_range()
+
+    def _check_kind(self, name: str, kind: type) -> None:
+        value, (wanted, told) = getattr(self, name), _KINDS[kind]
+        fits = isinstance(value, wanted) and isinstance(value, bool) == (kind is bool)
+        self._demand(name, fits and (kind is not float or math.isfinite(value)), f"Choose {told}.")
+
+    def _check_range(self) -> None:
+        fits = self.image_size >= 2 * COARSEST_STRIDE and self.image_size % COARSEST_STRIDE == 0
+        least = f"{2 * COARSEST_STRIDE} or more"
+        self._demand("image_size", fits, f"Choose a multiple of {COARSEST_STRIDE}, {least}.")
         for name in ("width", "head", "batch_size", "steps", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(
-                    f"The training option {name} is {getattr(self, name)}.", cure="Choose a number above zero."
-                )
+            self._demand(name, getattr(self, name) > 0, "Choose a number above zero.")
         for name, known in (("schedule", SCHEDULES), ("backbone", BACKBONES)):
-            if getattr(self, name) not in known:
-                raise ConfigurationError(
-                    f"The training option {name} is {getattr(self, name)!r}.", cure=f"Choose one of {', '.join(known)}."
-                )
-        if self.patience < 0:
-            raise ConfigurationError(
-                f"The training option patience is {self.patience}.", cure="Choose a number from 0 on."
-            )
+            self._demand(name, getattr(self, name) in known, f"Choose one of {', '.join(known)}.")
+        for name in ("patience", "weight_decay"):
+            self._demand(name, getattr(self, name) >= 0, "Choose a number from 0 on.")
         for name, below in (("averaging", 1.0), ("augmentation", _ONE), ("balance", _ONE), ("frozen", _ONE)):
-            if not 0 <= getattr(self, name) < below:
-                raise ConfigurationError(
-                    f"The training option {name} is {getattr(self, name)}.", cure="Choose a number from 0 to 1."
-                )
+            self._demand(name, 0 <= getattr(self, name) < below, "Choose a number from 0 to 1.")
+        self._demand("seed", 0 <= self.seed <= _MOST_SEED, f"Choose a number from 0 to {_MOST_SEED}.")
+
+    def _demand(self, name: str, fits: bool, cure: str) -> None:
+        if not fits:
+            raise ConfigurationError(f"The training option {name} is {getattr(self, name)!r}.", cure=cure)
 
     def weights_digest(self) -> str | None:
         """SHA-256 of the file, or of all files of the folder, with the backbone's weights; ``None`` without any."""

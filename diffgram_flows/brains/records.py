@@ -15,7 +15,7 @@ from typing import Any
 from diffgram_flows.brains.evaluation import Evaluation
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.disk import sha256_of
-from diffgram_flows.errors import BrainTampered
+from diffgram_flows.errors import BrainTampered, ConfigurationError
 from diffgram_flows.models import BrainRef, Failure, LabelMap
 from diffgram_flows.names import Attribute
 
@@ -178,7 +178,7 @@ def parse_manifest(ref: BrainRef, content: bytes, where: str) -> Manifest:
     """
     try:
         return Manifest.from_json(json.loads(content))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, ConfigurationError, KeyError, TypeError, ValueError) as error:
         raise BrainTampered(
             f"The manifest of the brain {ref} cannot be read ({error}).",
             cure=f"Restore {where} from a backup, or remove this version.",

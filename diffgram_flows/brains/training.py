@@ -57,6 +57,7 @@ def train_brain(
         ConfigurationError: An unknown method, one that finds something else than the champion of that name, or one by
             which ``start_from`` did not learn; or TensorFlow is not installed.
         Busy: Another process is at the same training.
+        BrainError: It diverged: its weights are no numbers any more.
     """
     way = find_method(method)
     _check_champion(snapshot, registry, name, method)

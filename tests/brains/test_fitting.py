@@ -20,6 +20,7 @@ from diffgram_flows.brains.tensorflow.adamw import AdamW
 from diffgram_flows.brains.tensorflow.batches import Batches, balancing_weights
 from diffgram_flows.brains.tensorflow.fitting import STATE_FILE, fit
 from diffgram_flows.brains.tensorflow.objective import Judged
+from diffgram_flows.errors import BrainError
 
 TESTS = Path(__file__).parent.parent
 OPTIONS = TrainingOptions(image_size=64, batch_size=4, steps=40, learning_rate=0.01, augmentation=0)
@@ -170,6 +171,13 @@ def test_patience_ends_a_training_and_returns_to_its_best(tmp_path: Path) -> Non
         == 5
     )
     assert same(model, again)
+
+
+def test_a_training_that_diverges_ends_instead_of_making_a_brain(tmp_path: Path) -> None:
+    options = replace(OPTIONS, learning_rate=1e30)
+    for _ in range(2):  # also where the state of the first one is taken up
+        with pytest.raises(BrainError, match=r"diverged: after \d+ of 40 steps, at a learning rate of up to 1e\+30"):
+            fit(network(), Brightness(), data(options), options, checkpoints=tmp_path)
 
 
 def test_frozen_layers_begin_to_learn_later() -> None:

@@ -15,6 +15,7 @@ from diffgram_flows.brains.tensorflow.grid import make_grid
 from diffgram_flows.brains.tensorflow.network import build_network
 from diffgram_flows.brains.tensorflow.schedule import learning_rate
 from diffgram_flows.brains.tensorflow.targets import assign
+from diffgram_flows.errors import ConfigurationError
 
 
 @pytest.mark.parametrize("image_size", [64, 96, 192])
@@ -25,6 +26,12 @@ def test_outputs_speak_about_every_point(image_size: int) -> None:
     assert tuple(outputs["classes"].shape) == (2, points, 3)
     assert tuple(outputs["distances"].shape) == (2, points, 4)
     assert float(outputs["distances"].numpy().min()) >= 0
+
+
+def test_weights_are_not_silently_left_out_where_the_backbone_has_none() -> None:
+    options = TrainingOptions(image_size=64, width=8, head=16, backbone_weights="mobilenet_notop.h5")
+    with pytest.raises(ConfigurationError, match=r"small learns from scratch and cannot use .* mobilenet_notop.h5"):
+        build_network(3, options)
 
 
 @pytest.mark.parametrize(

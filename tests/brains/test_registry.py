@@ -128,6 +128,15 @@ def test_an_unreadable_manifest_is_reported(registry: Registry, text: str) -> No
         registry.get(ref(1))
 
 
+def test_a_manifest_of_impossible_options_is_unreadable_too(registry: Registry) -> None:
+    path = add(registry).folder / "manifest.json"
+    value = json.loads(path.read_text("utf-8"))
+    value["options"]["steps"] = 0
+    path.write_text(json.dumps(value))
+    with pytest.raises(BrainTampered, match=r"manifest of the brain .* cannot be read .*steps is 0"):
+        registry.get(ref(1))
+
+
 def test_a_label_map_that_was_edited_is_found(registry: Registry) -> None:
     path = add(registry).folder / "manifest.json"
     value = json.loads(path.read_text("utf-8"))

@@ -18,6 +18,7 @@ from diffgram_flows.brains.tensorflow.objective import Data, Judge, Judged, Obje
 from diffgram_flows.brains.tensorflow.schedule import learning_rate
 from diffgram_flows.brains.tensorflow.state import Arrays, TrainingState
 from diffgram_flows.brains.tensorflow.state_file import read_checkpoint, write_checkpoint
+from diffgram_flows.errors import BrainError
 from diffgram_flows.models import Progress, no_progress
 
 STATE_FILE = "state.npz"
@@ -54,6 +55,9 @@ def fit(
 
     Returns:
         The means of every interval.
+
+    Raises:
+        BrainError: The weights have become too large to be numbers.
     """
     loop = _Loop(network, objective, options, judge, checkpoints, progress)
     loop.resume()
@@ -142,6 +146,7 @@ class _Loop:
         done = self._done
         over = math.ceil(done / self._interval) if done == self._options.steps else done // self._interval
         if len(self.history) < over:
+            self._check_weights()
             loss, *parts = self._state.means()
             judged = self._judge(self._state.averaged) if self._judge else None
             epoch = Epoch(
@@ -159,6 +164,14 @@ class _Loop:
             self.save()
             self._progress(done, self._options.steps, _note(epoch))
         return self._is_stale()
+
+    def _check_weights(self) -> None:
+        if not self._state.is_finite():
+            raise BrainError(
+                f"The training diverged: after {self._done} of {self._options.steps} steps, at a learning rate of up "
+                f"to {self._options.learning_rate:g}, its weights are no numbers any more.",
+                cure="Choose a lower learning rate.",
+            )
 
     def _is_stale(self) -> bool:
         """Whether it has not become better for as long as we are patient."""

@@ -13,6 +13,7 @@ from keras import layers
 from diffgram_flows.brains.options import OWN_BACKBONE, TrainingOptions
 from diffgram_flows.brains.tensorflow.grid import STRIDES
 from diffgram_flows.brains.tensorflow.pretrained import pretrained_backbone
+from diffgram_flows.errors import ConfigurationError
 
 CLASS_LAYER = "class_logits"
 # The head starts out saying "nothing here" with a probability of 99 %.
@@ -37,10 +38,15 @@ def backbone(image: Any, options: TrainingOptions) -> dict[int, Any]:
     """Features by stride, of images ``[B, S, S, 3]``, RGB in [0, 255].
 
     Raises:
-        ConfigurationError: The weights of a pretrained backbone are not there.
+        ConfigurationError: The weights of a pretrained backbone are not there, or there are none of this backbone.
     """
     if options.backbone != OWN_BACKBONE:
         return pretrained_backbone(image, options)
+    if options.backbone_weights:
+        raise ConfigurationError(
+            f"The backbone {OWN_BACKBONE} learns from scratch and cannot use the weights {options.backbone_weights}.",
+            cure="Name the network of keras.applications that they are of as backbone, such as MobileNetV2.",
+        )
     width = options.width
     x = layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
     # One wide step instead of two small ones: the full resolution is where a CPU loses its time.

@@ -60,6 +60,10 @@ class TrainingState:
             weight.assign(next(pieces).reshape(weight.shape))
         return self._averaged
 
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return bool(np.isfinite(self._mean.numpy()).all())
+
     def means(self) -> list[float]:
         """Of the loss and its parts, over the interval that is just over."""
         steps = (self.step - 1) % self._interval + 1
