@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from diffgram_flows.brains.champions import Promotion
 from diffgram_flows.brains.registry import ANYONE, Anyone, Registry
-from diffgram_flows.errors import BrainError, ConfigurationError, NoChampion
+from diffgram_flows.errors import BrainError, ConfigurationError
 from diffgram_flows.ledger import Ledger, PromotionRow
 from diffgram_flows.ledger.history import TrainingRow
 from diffgram_flows.models import BrainRef
@@ -62,15 +62,13 @@ def roll_back(registry: Registry, ledger: Ledger, name: str) -> Promotion:
 
     Raises:
         NoChampion: There was none before.
-        BrainNotFound: It is gone.
+        BrainNotFound: It is gone, or there is no brain of that name.
         BrainTampered: One of its files is not what its manifest says.
         ChampionChanged: Somebody else has changed the champion at the same time.
     """
     champions = registry.champions(name)
     if len(champions) < 2:
-        raise NoChampion(
-            f"The brain {name} had no champion before the present one.", cure="Promote another version by its number."
-        )
+        raise registry.no_way_back(name, champions)
     registry.get(champions[-2]).verify()
     intent = _intent("rollback", champions[-1], champions[-2], None)
     with _announced(ledger, intent):

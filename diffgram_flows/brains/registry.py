@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
@@ -22,6 +22,7 @@ from diffgram_flows.brains.champions import ChampionLog, Promotion
 from diffgram_flows.brains.records import MANIFEST, BrainRecord, Manifest, parse_manifest, tampered
 from diffgram_flows.disk import hidden_folder, sha256_of
 from diffgram_flows.errors import (
+    BrainError,
     BrainNotFound,
     BrainTampered,
     ChampionChanged,
@@ -205,7 +206,7 @@ class Registry:
 
         Raises:
             NoChampion: There was none before.
-            BrainNotFound: It is gone.
+            BrainNotFound: It is gone, or there is no brain of that name.
             ChampionChanged: Somebody else has changed the champion at the same time.
         """
         while True:
@@ -213,14 +214,26 @@ class Registry:
             champions = last.champions if last else ()
             _expect(name, champions, instead_of)
             if len(champions) < 2:
-                raise NoChampion(
-                    f"The brain {name} had no champion before the present one.",
-                    cure="Promote another version by its number.",
-                )
+                raise self.no_way_back(name, champions)
             self.manifest(BrainRef(name, champions[-2]))
             if entry := self._append(name, last, champions[:-1], "rollback", intent):
                 return entry
             instead_of = BrainRef(name, champions[-1])  # not to roll back what somebody else just did
+
+    def no_way_back(self, name: str, champions: Sequence[object]) -> BrainError:
+        """The error of a roll-back for which there are too few champions: none, or the present one alone."""
+        numbers = ", ".join(map(str, self.numbers(name)))
+        if champions:
+            cure = f"Promote another version by its number, of {numbers}."
+            return NoChampion(f"The brain {name} had no champion before the present one.", cure=cure)
+        if numbers:
+            cure = f"Promote a version by its number, of {numbers}."
+            return NoChampion(f"The brain {name} has no champion that could be rolled back.", cure=cure)
+        known = ", ".join(self.names()) or "none"
+        return BrainNotFound(
+            f"There is no brain {name} in {self.folder} (brains there: {known}).",
+            cure="Name a brain that exists, or train one.",
+        )
 
     def history(self, name: str, after: int = 0) -> list[Promotion]:
         """All promotions and roll-backs after a number of the log, oldest first."""

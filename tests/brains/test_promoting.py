@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,17 @@ def test_a_promotion_is_in_the_log_and_in_the_ledger(registry: Registry, ledger:
     with pytest.raises(NoChampion):
         roll_back(registry, ledger, "digits")
     assert reconcile_promotions(registry, ledger) == []
+
+
+def test_a_roll_back_that_cannot_be_says_what_is_missing(registry: Registry, ledger: Ledger) -> None:
+    for go_back in (partial(roll_back, registry, ledger), registry.rollback):
+        with pytest.raises(BrainNotFound, match=r"no brain letters in .* \(brains there: digits\)"):
+            go_back("letters")
+        with pytest.raises(NoChampion, match=r"digits has no champion .* of 1, 2, 3"):
+            go_back("digits")
+    promote(registry, ledger, ref(1))
+    with pytest.raises(NoChampion, match="digits had no champion before the present one"):
+        roll_back(registry, ledger, "digits")
 
 
 def test_what_is_refused_leaves_no_trace(registry: Registry, ledger: Ledger) -> None:
