@@ -6,7 +6,7 @@ export. Nothing is made of an export before it has passed here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diffgram_flows.datasets.instances import Drawing
@@ -45,10 +45,13 @@ class Completeness:
 
     Args:
         expected: Ids of the files that must be in it.
+        names: Gives the names of files by id, as far as they are known: what is missing says nothing of itself.
     """
 
-    def __init__(self, expected: Collection[int]) -> None:
-        self._expected = expected
+    def __init__(
+        self, expected: Collection[int], names: Callable[[Sequence[int]], Mapping[int, str]] = lambda _: {}
+    ) -> None:
+        self._expected, self._names = expected, names
         self._seen: set[int] = set()
         self._twice: list[str] = []
         self._sizeless: list[str] = []
@@ -95,8 +98,10 @@ class Completeness:
         """
         missing = sorted(set(self._expected) - self._seen)
         if missing:
+            names = self._names(missing[:_NAMED])
+            some = _some(f"{names[each]} (id {each})" if each in names else f"id {each}" for each in missing)
             raise IncompleteExport(
-                f"The export lacks {len(missing)} of {len(self._expected)} finished files: {_some(map(str, missing))}.",
+                f"The export lacks {len(missing)} of {len(self._expected)} finished files: {some}.",
                 cure="Start it again: the server calls an export complete even when files of it failed. "
                 "If the same files are missing again, open them in Diffgram.",
             )

@@ -124,7 +124,7 @@ def make_snapshot(
     origin = _origin(export, ledger, options)
     with hidden_folder(folder) as part, Spool(part / ".spool") as spool:
         intake = _intake(export, ledger, cache, store, client, options, spool, parent)
-        reader = _read(export, intake, progress)
+        reader = _read(export, ledger, intake, progress)
         labels = export.label_names if export.label_names is not None else reader.label_map
         label_map = extended_label_map(known, labels, intake.used)
         images = storing.Images(_some(intake))
@@ -159,14 +159,17 @@ def _intake(
     return Intake(open_source, export.judge, options, spool, parent.pinned)
 
 
-def _read(export: FinishedExport, intake: Intake, progress: Progress) -> ExportReader:
+def _read(export: FinishedExport, ledger: Ledger, intake: Intake, progress: Progress) -> ExportReader:
     """Take everything of the export that is expected, and look whether that is all."""
-    complete = Completeness(export.expected)
     before = 0
+
+    def names(file_ids: Sequence[int]) -> dict[int, str]:
+        return {file_id: row.file_name for file_id, row in ledger.objects.by_file_id(file_ids).items()}
 
     def told(done: int, total: int, note: str = "") -> None:
         progress(before + done, len(export.expected), note)
 
+    complete = Completeness(export.expected, names)
     with rare_collections(), export.open() as stream:
         reader = ExportReader(stream, export.expected)
         for batch in _batches(reader, complete):

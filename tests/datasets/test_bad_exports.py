@@ -26,7 +26,7 @@ class Bad:
 
 
 BAD = {
-    "missing_file": Bad(IncompleteExport, r"lacks 1 of 4 finished files: \d+\.", "Start it again"),
+    "missing_file": Bad(IncompleteExport, r"lacks 1 of 4 finished files: image-00.* \(id \d+\)\.", "Start it again"),
     "truncated": Bad(IncompleteExport, "JSON ends or breaks after [1-3] of 4 finished files", "Start it again"),
     "empty": Bad(IncompleteExport, r"complete but empty, .* 4 finished files must be in it", "Start it again"),
     "unknown_label": Bad(LabelMapChanged, r"image-00.* has a box of label 'unknown' \(id \d+\)", "put the label back"),

@@ -33,9 +33,7 @@ def test_a_complete_export_passes() -> None:
 
 
 def test_missing_files_are_counted_and_ten_are_named() -> None:
-    with pytest.raises(
-        IncompleteExport, match=r"lacks 20 of 21 finished files: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, \.\.\."
-    ):
+    with pytest.raises(IncompleteExport, match=r"lacks 20 of 21 finished files: id 2, id 3, .*, id 11, \.\.\.\. Start"):
         check_complete(range(1, 22), [record(1)], NAMES, NAMES)
 
 
