@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from diffgram_flows.brains.drawing import draw_over
 from diffgram_flows.datasets.quality import Quality
-from diffgram_flows.images import image_size
+from diffgram_flows.images import as_rgb, image_size
 from diffgram_flows.models import Box, LabelMap, Sample
 
 TILE, GAP = 240, 6
@@ -110,6 +110,6 @@ def _upright(path: Path) -> Image.Image | None:
     try:
         image_size(path, name=path.name)  # refuses what is too large to decode
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return as_rgb(ImageOps.exif_transpose(image))
     except (ImageRejected, OSError, SyntaxError, ValueError):
         return None  # a report is made of what is there; reading the snapshot says what is missing

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +82,20 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
 def test_a_label_that_xml_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"The label 'a\\x00' has characters that Pascal VOC cannot hold"):
         write_format("voc", [], LabelMap(((1, "a\0"),)), tmp_path / "out")
+
+
+def test_texts_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from diffgram_flows.datasets.formats import FORMATS, WriteOptions;"
+        "from diffgram_flows.models import LabelMap, Sample;"
+        "from diffgram_flows.datasets.converting import write_format;"
+        "labels = LabelMap(((1, '\\u6a19'),));"
+        "[write_format(name, [], labels, Path(sys.argv[1], name), WriteOptions()) for name in FORMATS]"
+    )
+    plain = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=plain, check=True)
+    for file in ("yolo/data.yaml", "tfrecord/label_map.pbtxt", "label-studio/labeling_config.xml"):
+        assert "\u6a19" in (tmp_path / file).read_text("utf-8")
 
 
 def test_an_empty_snapshot_is_written_in_every_format(tmp_path: Path) -> None:

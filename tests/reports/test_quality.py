@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from selenium import webdriver
@@ -92,6 +93,14 @@ def test_a_sheet_shows_boxes_around_samples_of_its_label(found: Quality) -> None
     colours = {colour: count for count, colour in sheet.getcolors(10**6) or ()}
     assert colours[colour_of(1)] > 8 * 3 * 60  # the label's own, around every one of the eight
     assert label_sheet(found, 2) is None
+
+
+def test_16_bits_are_shown_as_dark_as_they_are(tmp_path: Path) -> None:
+    Image.fromarray(np.full((240, 240), 40 * 256, np.uint16)).save(tmp_path / "a.png")
+    dark = Sample(1, "a.png", "", "1", tmp_path / "a.png", 240, 240, "train")
+    sheet = pair_sheet([(dark, dark)], LABELS)
+    assert sheet is not None
+    assert sheet.getpixel((100, 100)) == (40, 40, 40)
 
 
 def test_an_image_that_cannot_be_read_leaves_a_dark_tile(tmp_path: Path) -> None:

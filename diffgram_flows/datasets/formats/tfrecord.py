@@ -32,7 +32,7 @@ from diffgram_flows.datasets.formats.base import (
 from diffgram_flows.datasets.formats.placing import missing
 from diffgram_flows.datasets.formats.tf_example import Values, decode, encode, read_records, write_record
 from diffgram_flows.errors import DatasetError
-from diffgram_flows.images import check_pixels, header
+from diffgram_flows.images import as_rgb, check_pixels, header
 from diffgram_flows.masks import mask_of
 from diffgram_flows.models import Annotation, LabelMap, Sample, Split
 
@@ -79,7 +79,7 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
             count[sample.split] += 1
             write_record(file, encode(features))
     items = [f'item {{\n  id: {numbers[i] + 1}\n  name: "{_quoted(name)}"\n}}\n' for i, name in names.items()]
-    (folder / LABELS).write_text("".join(items))
+    (folder / LABELS).write_text("".join(items), "utf-8")
     return tally.report()
 
 
@@ -153,7 +153,7 @@ def _encoded(sample: Sample) -> tuple[bytes, bytes, str]:
         check_pixels(content, name=sample.file_name)
         with Image.open(io.BytesIO(content)) as image, io.BytesIO() as upright:
             turned = ImageOps.exif_transpose(image)
-            turned.convert("L" if turned.mode in ("1", "L") else "RGB").save(upright, "PNG")
+            (turned.convert("L") if turned.mode in ("1", "L") else as_rgb(turned)).save(upright, "PNG")
             content, kind = upright.getvalue(), b"png"
         return content, kind, hashlib.sha256(content).hexdigest()
     return content, kind, sample.sha256

@@ -49,7 +49,9 @@ def write(samples: Iterable[Sample], label_map: LabelMap, folder: Path, options:
     for place in (ANNOTATIONS, IMAGES, SETS):
         (folder / place).mkdir(parents=True)
     with ExitStack() as stack:
-        lists = {split: stack.enter_context((folder / SETS / f"{split}.txt").open("w")) for split in SPLITS}
+        lists = {
+            split: stack.enter_context((folder / SETS / f"{split}.txt").open("w", encoding="utf-8")) for split in SPLITS
+        }
         for sample in samples:
             name = placer.name(sample)
             placer.place(sample, folder / IMAGES / name)

@@ -97,10 +97,11 @@ def _write(
         if outlines and (boxes := sum(annotation.type == "box" for annotation in kept)):
             tally.changed["boxes as polygons of four corners"] += boxes
         lines = [line(one, numbers[one.label_file_id], sample.width, sample.height) for one in kept]
-        _label_file(folder / "images" / sample.split / name).write_text("".join(lines))
+        _label_file(folder / "images" / sample.split / name).write_text("".join(lines), "utf-8")
     names = "".join(f"  {number}: {_quoted(name)}\n" for number, name in enumerate(label_map.display_names().values()))
     places = "".join(f"{split}: images/{split}\n" for split in SPLITS)
-    (folder / DATA).write_text(f"path: .\n{places}nc: {len(numbers)}\nnames:{' {}' if not names else ''}\n{names}")
+    described = f"path: .\n{places}nc: {len(numbers)}\nnames:{' {}' if not names else ''}\n{names}"
+    (folder / DATA).write_text(described, "utf-8")
     return tally.report()
 
 

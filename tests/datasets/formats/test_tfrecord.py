@@ -118,6 +118,16 @@ def test_images_are_stored_as_one_sees_them(tmp_path: Path) -> None:
             assert (image.format, image.size, features["image/format"]) == ("PNG", (64, 48), [b"png"])
 
 
+def test_16_bits_that_are_turned_stay_as_dark_as_they_are(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((64, 48), 40 * 256, np.uint16)).save(tmp_path / "turned.png", exif=exif)
+    write_format("tfrecord", [sample_of(tmp_path / "turned.png")], LABELS, tmp_path / "out", WriteOptions(shards=1))
+    (record,) = read_records(tmp_path / "out/train-00000-of-00001.tfrecord")
+    with Image.open(io.BytesIO(decode(record, "it")["image/encoded"][0])) as image:
+        assert (image.size, image.convert("RGB").getextrema()) == ((64, 48), ((40, 40),) * 3)
+
+
 def test_a_missing_image_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"image a-1\.jpg of the snapshot is not at .*Make the snapshot again"):
         write_format("tfrecord", [sample_of(tmp_path / "gone.jpg")], LABELS, tmp_path / "out")
