@@ -139,7 +139,7 @@ def export(
     out
         A new folder for it.
     snapshot
-        The id of the snapshot that is written; by default the newest.
+        The id of the snapshot that is written, or its beginning; by default the newest.
     images
         Copy or hard-link them beside the annotations, or not; by default as the format wants it.
     shards
@@ -162,7 +162,8 @@ def export(
     quality = quality_path(target.workdir.expanduser().resolve(), report.snapshot_id)
     facts = {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits, "quality": quality}
     show("Snapshot", facts)
-    return show_failures(report.failures)
+    manifest = target.workdir / "snapshots" / report.snapshot_id / "manifest.json"
+    return show_failures(report.failures, kept_in=str(manifest))
 
 
 @app.command

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -10,7 +12,8 @@ from cyclopts import Parameter
 
 from diffgram_flows import parameters
 from diffgram_flows.cli import Storage, Target, bucket_of
-from diffgram_flows.cli_output import DONE, PARTLY, show, show_failures
+from diffgram_flows.cli_output import DONE, show, show_failures
+from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef, Failure
 
@@ -25,13 +28,14 @@ __all__ = ["Storage", "Target", "import_annotations", "write_snapshot"]
 
 
 def write_snapshot(target: parameters.Target, name: str, out: Path | None, snapshot: str, options: WriteOptions) -> int:
-    """Write the newest snapshot, or the one of this id, in a format.
+    """Write the newest snapshot of the dataset, or the one whose id begins so, in a format.
 
     Raises:
-        ConfigurationError: There is no such format or snapshot, or the folder is not empty.
-        DatasetError: The snapshot is missing or was altered.
+        ConfigurationError: There is no such format, no snapshot yet, or the folder is not empty.
+        DatasetError: There is no such snapshot, or it was altered.
     """
     from diffgram_flows.datasets import ImageSource, find_format, latest_snapshot, load_snapshot
+    from diffgram_flows.datasets.catalogue import LATEST, find_snapshot
     from diffgram_flows.datasets.converting import check_new, write_format
     from diffgram_flows.tasks.workspace import open_workspace
 
@@ -44,14 +48,11 @@ def write_snapshot(target: parameters.Target, name: str, out: Path | None, snaps
     objects = workspace.ledger.objects.by_file_id() if embedded else {}
     source = ImageSource(workspace.images, workspace.client, objects) if embedded else None
     where: Any = {"shared": workspace.shared_snapshots, "source": source, "check_images": embedded}
-    if not snapshot:
+    if snapshot in ("", LATEST):
         found = latest_snapshot(workspace.ledger, workspace.snapshots, workspace.images, **where)
-    elif any(row.snapshot_id == snapshot for row in workspace.ledger.history.snapshots()):
-        found = load_snapshot(workspace.snapshots / snapshot, workspace.images, **where)
     else:
-        raise ConfigurationError(
-            f"The ledger knows no snapshot {snapshot!r}.", cure="Leave --snapshot out for the newest one."
-        )
+        place = find_snapshot(snapshot, workspace.snapshots, workspace.shared_snapshots)
+        found = load_snapshot(place, workspace.images, **where)
     if found is None:
         raise ConfigurationError("There is no snapshot yet.", cure="Make one: diffgram-flows export.")
     report = write_format(name, found.samples, found.label_map, out, options)
@@ -122,7 +123,10 @@ def import_annotations(
     _show_plan(plan, found)
     if not dry_run:
         failures += _push(workspace, plan, brain, 60 * timeout_minutes)
-    return PARTLY if show_failures([*plan.unmatched, *failures]) else DONE
+    failures = [*plan.unmatched, *failures]
+    kept = workspace.workdir / "reports" / f"{brain}-left-out.json"
+    write_file(kept, json.dumps([asdict(failure) for failure in failures], indent=2).encode())
+    return show_failures(failures, kept_in=str(kept))
 
 
 def _schema(workspace: Workspace) -> list[tuple[int, str]]:

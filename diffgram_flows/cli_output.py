@@ -38,7 +38,8 @@ def show_failures(failures: Sequence[Failure], kept_in: str = "the ledger") -> i
     for failure in failures[:_SHOWN_FAILURES]:
         errors.print(f"[yellow]{escape(failure.name)}[/]: {escape(failure.reason)}", highlight=False)
     if len(failures) > _SHOWN_FAILURES:
-        errors.print(f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}.")
+        more = f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}."
+        errors.print(more, soft_wrap=True)  # a path is there to be copied
     return PARTLY if failures else DONE
 
 

@@ -147,9 +147,22 @@ def test_ground_truth_travels_with_its_images_and_is_a_snapshot(
     assert sorted(len(image.boxes) for image in found.images) == [0, 1, 2]
     assert list(found.labels.values()) == ["car"]
     assert "is not empty" in run("export", "--format", "coco", "--out", tmp_path / "out")[1]
-    assert run("export", "--format", "yolo", "--out", tmp_path / "yolo", "--snapshot", snapshot)[0] == DONE
+    assert run("export", "--format", "yolo", "--out", tmp_path / "yolo", "--snapshot", snapshot[:6])[0] == DONE
+    assert run("export", "--format", "jsonl", "--out", tmp_path / "jsonl", "--snapshot", "latest")[0] == DONE
     again = find_format("yolo").read(tmp_path / "yolo")
     assert sum(len(image.boxes) for image in again.images) == 3
+
+
+def test_all_that_was_left_out_is_listed_in_a_file(
+    target: Target, bucket: Path, tmp_path: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    assert run("import-annotations", coco(tmp_path / "a.json"), "--format", "coco", "--bucket", f"file://{bucket}")
+    strangers = coco(tmp_path / "b.json", **{f"stranger-{number}": [] for number in range(30)})
+    code, said = run("import-annotations", strangers, "--format", "coco", "--dry-run")
+    kept = target.workdir / "reports" / "coco-import@1-left-out.json"
+    assert code == PARTLY
+    assert f"... and 10 more, all of them in {kept}." in said
+    assert [one["name"] for one in json.loads(kept.read_bytes())] == [f"stranger-{number}.png" for number in range(30)]
 
 
 def _snapshot(workspace: Workspace) -> str:
