@@ -20,6 +20,7 @@ _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP
 _ORIENTATION_TAG = 0x0112
 _BYTE = 255
 _BITS_24 = b"\x18\x00"
+_JPEG, _SCAN, _MAX_SCANS = b"\xff\xd8\xff", b"\xff\xda", 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,21 @@ def as_bmp(source: Path | bytes | Image.Image, *, name: str) -> bytes:
     return content.getvalue()
 
 
+def refuse_endless(content: bytes, *, name: str) -> None:
+    """Refuse a JPEG that takes hours to decode: each of its scans is one pass over all pixels and costs a few bytes.
+
+    Cameras write one scan, programs that prepare images for the web some ten.
+
+    Raises:
+        ImageRejected: It has more than a hundred.
+    """
+    if content.startswith(_JPEG) and (scans := content.count(_SCAN)) > _MAX_SCANS:
+        raise ImageRejected(
+            f"The JPEG {name} has {scans:,} scans, the limit is {_MAX_SCANS}.",
+            cure="Write it anew with an image program, or remove it.",
+        )
+
+
 def is_odd_bmp(content: bytes) -> bool:
     """Whether it is a BMP with a palette, a mask or an alpha channel: TensorFlow shows such in wrong colours."""
     return content[:2] == b"BM" and content[28:30] != _BITS_24
@@ -139,6 +155,8 @@ def _decode(image: Image.Image, name: str) -> None:
 
 def _open(source: Path | bytes, name: str, max_pixels: int) -> Image.Image:
     """The opened image, its header read and its claims within bounds."""
+    if isinstance(source, bytes):
+        refuse_endless(source, name=name)
     try:
         # Pillow has a bomb limit of its own, below or above ours, as a warning and an error: ours decides.
         with warnings.catch_warnings():

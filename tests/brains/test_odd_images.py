@@ -207,3 +207,33 @@ def assert_same_boxes(seen: Prediction, expected: tuple[Box, ...]) -> None:
         best = max(seen.boxes, key=box.iou)
         assert best.label_file_id == box.label_file_id
         assert best.iou(box) > 0.6
+
+
+def test_one_frame_of_a_gif_is_unpacked_and_not_all(brain: Brain) -> None:
+    content = encoded(Image.new("P", (2_000, 2_000)), "GIF", optimize=False)
+    frame = content.index(b"\x2c\0\0\0\0")  # of 4 MB; 100 of them are half a megabyte on disk
+    film = content[:frame] + content[frame:-1] * 100 + b";"
+    assert len(film) < 1 << 20
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = memory("VmHWM")
+    (seen,) = brain.predict([Picture("film", film)])
+    assert (seen.error, seen.width, seen.height) == ("", 2_000, 2_000)
+    assert memory("VmHWM") - before < 150 << 20
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_jpeg_that_takes_hours_is_refused(brain: Brain, image: Image.Image, tmp_path: Path, from_file: bool) -> None:
+    content = encoded(image, "JPEG", progressive=True)
+    last, end = content.rindex(b"\xff\xda"), content.rindex(b"\xff\xd9")
+    endless = content[:end] + content[last:end] * 100 + content[end:]  # the last pass over all pixels again and again
+    path = tmp_path / "endless.jpg"
+    path.write_bytes(endless)
+    bad, good = brain.predict([Picture(path.name, path if from_file else endless), Picture("good", content)])
+    assert "endless.jpg has 110 scans, the limit is 100" in bad.error
+    assert good.error == ""
+
+
+def memory(field: str) -> int:
+    """Bytes of this process."""
+    rows = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+    return int(rows[field].split()[0]) * 1024

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from diffgram_flows.images import as_bmp, is_odd_bmp
+from diffgram_flows.images import as_bmp, is_odd_bmp, refuse_endless
 
 T = TypeVar("T")
-_JPEG = b"\xff\xd8\xff"
+_JPEG, _GIF = b"\xff\xd8\xff", b"GIF8"
 # How much smaller than it is a JPEG can be decoded. What is left has half as many more on a side than are asked for.
 _REDUCTIONS = (8, 4, 2)
 
@@ -76,15 +76,18 @@ def turned(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 def readable(decode: Callable[[bytes], T], content: bytes, *, name: str) -> T:
     """Decode an image with TensorFlow, or through Pillow what TensorFlow cannot read or shows in wrong colours.
 
+    A GIF is among them: TensorFlow unpacks all its frames to give the first one, and a megabyte can hold a thousand.
+
     Args:
         decode: Takes the bytes of a file.
         content: The bytes.
         name: What the error calls the image.
 
     Raises:
-        ImageRejected: It is damaged.
+        ImageRejected: It is damaged, or would take for ever.
     """
-    if is_odd_bmp(content):
+    refuse_endless(content, name=name)
+    if is_odd_bmp(content) or content.startswith(_GIF):
         content = as_bmp(content, name=name)
     try:
         return decode(content)
