@@ -160,8 +160,9 @@ def export(
     from diffgram_flows.reports import quality_path
 
     quality = quality_path(target.workdir.expanduser().resolve(), report.snapshot_id)
-    facts = {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits, "quality": quality}
-    show("Snapshot", facts)
+    facts = {"id": report.snapshot_id, "images": report.images, "boxes": report.boxes, **splits}
+    alone = {"without a group": f"{report.ungrouped} images"} if report.ungrouped else {}
+    show("Snapshot", {**facts, **alone, "quality": quality})
     manifest = target.workdir / "snapshots" / report.snapshot_id / "manifest.json"
     return show_failures(report.failures, kept_in=str(manifest))
 

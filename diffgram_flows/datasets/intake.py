@@ -35,6 +35,7 @@ class Intake:
         used: Labels of the annotations that were taken.
         skipped: Instances that are not training data: reason to count.
         counts: Annotations that are ``human``, ``confirmed`` and ``excluded``, and those of ``open`` files.
+        ungrouped: Images that a group pattern, if there is one, finds no group for.
         failures: Files that are left out, and why.
         fixed: Files whose split the parent snapshot has given.
     """
@@ -49,6 +50,7 @@ class Intake:
     skipped: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     clipped: int = 0
+    ungrouped: int = 0
     failures: list[Failure] = field(default_factory=list)
     fixed: list[int] = field(default_factory=list)
 
@@ -100,6 +102,7 @@ class Intake:
             key, uri, version = row.object.key, row.object.uri, row.object.version
             modified = row.object.modified.timestamp() if row.object.modified else None
         group, split = self.options.group(key) or "", self._split(record.file_id, key, uri)
+        self.ungrouped += not group and self.options.group_pattern is not None
         named = (record.file_id, record.file_name, uri, version, image.sha256)
         shown = (image.name, image.width, image.height, image.phash, modified)
         rows.append((*named, *shown, group, split, len(drawing.annotations)))

@@ -63,7 +63,8 @@ class Quality:
         gaps: Labels that a split lacks.
         leaks: Images with an elder twin in another split, of which some are shown.
         shown_leaks: Pairs of samples that look the same: newer, elder.
-        skipped, clipped: What the snapshot's making left out and cut, as its report says.
+        skipped, clipped, ungrouped: What the snapshot's making left out, cut, and found no group for, as its report
+            says.
         findings: The short of it, the worst first.
     """
 
@@ -77,6 +78,7 @@ class Quality:
     shown_leaks: tuple[tuple[Sample, Sample], ...]
     skipped: Mapping[str, int]
     clipped: int
+    ungrouped: int
     findings: tuple[Finding, ...] = field(default=())
 
 
@@ -87,6 +89,7 @@ def examine(
     leaks: Sequence[Leak] = (),
     skipped: Mapping[str, int] | None = None,
     clipped: int = 0,
+    ungrouped: int = 0,
 ) -> Quality:
     """Look at a snapshot.
 
@@ -96,6 +99,7 @@ def examine(
         leaks: What :func:`~diffgram_flows.datasets.leaks.settle_leaks` left.
         skipped: Instances that are not in the snapshot, by reason.
         clipped: How many annotations were cut at the edge of their image.
+        ungrouped: How many images the group pattern finds no group for.
     """
     before = census(previous.samples, snapshot.label_map, examples=False) if previous is not None else None
     old = {sample.file_id for sample in previous.samples} if previous is not None else set()
@@ -123,6 +127,7 @@ def examine(
         shown_leaks=pairs,
         skipped=dict(skipped or {}),
         clipped=clipped,
+        ungrouped=ungrouped,
     )
     return _judged(found)
 
@@ -206,6 +211,9 @@ def _of_splits(found: Quality) -> Iterator[Finding]:
         yield Finding("bad", f"{what} A brain that knows that one by heart is judged too well.")
     else:
         yield Finding("good", "No image looks like one of another split.")
+    if found.ungrouped:
+        level: Level = "bad" if found.ungrouped == found.counted.images.sum() else "look"
+        yield Finding(level, f"The group pattern finds no group for {found.ungrouped:,} images: each stands alone.")
     odd = [gap for gap in found.gaps if not gap.by_chance]
     rare = [gap for gap in found.gaps if gap.by_chance]
     for gap in odd:

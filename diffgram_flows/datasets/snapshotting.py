@@ -55,6 +55,7 @@ class SnapshotReport:
         skipped: Instances that are not training data: reason to count.
         clipped: Annotations that were cut at the edge of their image.
         twins: Images with the same bytes as one of another split.
+        ungrouped: Images that the group pattern finds no group for: each stands alone. 0 without a pattern.
         leaks: Images that look like an elder one of another split.
         moved: Newcomers that went into the split of the elder image that they look like.
         failures: Finished files that are left out, and why.
@@ -73,6 +74,7 @@ class SnapshotReport:
     skipped: Mapping[str, int]
     clipped: int
     twins: int
+    ungrouped: int
     leaks: tuple[Leak, ...]
     moved: int
     failures: tuple[Failure, ...]
@@ -250,6 +252,7 @@ def _report(snapshot: Snapshot, new: bool, written: Written, intake: Intake) -> 
         skipped=dict(sorted(intake.skipped.items())),
         clipped=intake.clipped,
         twins=written.twins,
+        ungrouped=intake.ungrouped,
         leaks=written.settled.leaks,
         moved=len(written.settled.moved),
         failures=tuple(sorted(intake.failures, key=lambda failure: failure.name)),

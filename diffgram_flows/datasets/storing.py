@@ -112,6 +112,7 @@ def finish(part: Path, folder: Path, written: Written, intake: Intake, origin: M
         "splits": {split: asdict(statistics) for split, statistics in written.splits.items()},
         "provenance": {name: intake.counts[name] for name in ("human", "confirmed", "excluded", "open")},
         "twins": written.twins,
+        "ungrouped": intake.ungrouped,
         "near_duplicates": _near_duplicates(written.settled),
         "skipped": dict(sorted(intake.skipped.items())),
         "clipped": intake.clipped,

@@ -40,7 +40,8 @@ def quality_report(snapshot: Snapshot, previous: Snapshot | None, report: Snapsh
     Returns:
         The HTML file.
     """
-    found = examine(snapshot, previous, leaks=report.leaks, skipped=report.skipped, clipped=report.clipped)
+    made: dict[str, Any] = {"skipped": report.skipped, "clipped": report.clipped, "ungrouped": report.ungrouped}
+    found = examine(snapshot, previous, leaks=report.leaks, **made)
     path = write_quality(found, quality_path(workdir, snapshot.id))
     markdown("snapshot-quality", as_markdown(found, path))
     sheets = [sheet for label in _rare_first(found)[:1] if (sheet := label_sheet(found, label)) is not None]

@@ -125,6 +125,12 @@ def test_pictures_that_are_there_twice_tell_how_far_people_agree() -> None:
     assert agreement.worst[0].agreed == pytest.approx(1.75 / 3)
 
 
+def test_images_without_a_group_are_told_and_a_pattern_that_fits_none_is_bad() -> None:
+    told = [examine(snapshot(many(range(10))), ungrouped=count).findings for count in (0, 3, 10)]
+    said = [[one.level for one in findings if "group pattern" in one.text] for findings in told]
+    assert said == [[], ["look"], ["bad"]]
+
+
 def test_leaks_come_first() -> None:
     found = examine(snapshot(many(range(10))), leaks=[Leak(4, "test", 0, "train", 1, False)])
     assert found.findings[0].level == "bad"

@@ -99,6 +99,14 @@ def test_groups_are_not_torn_apart(shelf: Shelf) -> None:
     assert len(films) == 5
     assert {(sample.group, sample.split) for sample in snapshot.samples} == films
     assert sum(split.images > 0 for split in report.splits.values()) > 1
+    assert report.ungrouped == 0
+
+
+def test_images_that_the_group_pattern_does_not_fit_are_counted(shelf: Shelf) -> None:
+    shelf.finish_many(("film-1/a.png", "film-1/b.png", "alone.png"), CAR)
+    _, report = shelf.snapshot(SnapshotOptions(group_pattern="^(.*)/"))
+    assert report.ungrouped == 1
+    assert shelf.snapshot(SnapshotOptions())[1].ungrouped == 0
 
 
 @pytest.mark.parametrize(
