@@ -154,8 +154,10 @@ def _show_diff(found: SnapshotDiff) -> None:
     labels = [f"+ {name}" for name in found.labels_added] + [f"- {name}" for name in found.labels_removed]
     labels += [f"{old} is now {new}" for old, new in found.labels_renamed.items()]
     show(
-        f"From {found.before} to {found.after}",
+        "Differences",
         {
+            "from": found.before,
+            "to": found.after,
             "labels": ", ".join(labels) or "the same",
             "class indices": "kept" if found.indices_kept else Text("CHANGED THEIR MEANING", "red bold"),
             "splits": Text(f"{found.splits_changed} images CHANGED", "red bold") if found.splits_changed else "kept",
