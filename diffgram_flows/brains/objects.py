@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diffgram_flows.brains.prediction import Brain, predict_many
 from diffgram_flows.brains.result_settings import ResultSettings
-from diffgram_flows.brains.results import ResultForm, read_versions, result_files, write_predictions
+from diffgram_flows.brains.results import ResultForm, complete, read_versions, result_files, write_predictions
 from diffgram_flows.brains.tiling import TileOption, Tiling
 from diffgram_flows.errors import ConfigurationError, StorageError, StorageUnavailable
 from diffgram_flows.models import Failure, Picture, Prediction, Progress, StoredObject, no_progress
@@ -63,7 +63,8 @@ def predict_objects(
     A chunk's file is there as a whole or not at all, so a run that was killed goes on where it was: what is written is
     not looked at again, and what is new or has changed since is. Images are told by the suffix of their key.
 
-    How it was looked at is written beside the results, once (:class:`ResultSettings`).
+    How it was looked at is written beside the results, once (:class:`ResultSettings`). Where earlier runs had another
+    form, what they found is written in this one as well.
 
     Args:
         brains: Who looks; each image is fetched and decoded once for all of them.
@@ -87,9 +88,11 @@ def predict_objects(
     settings = [ResultSettings.of(brain, score_threshold, tile) for brain in brains]
     for folder, setting in zip(folders, settings, strict=True):
         setting.check(folder)
+        complete(folder, form)
+    earlier = _Earlier.of(folders)
     number = max((int(path.stem) + 1 for folder in folders for path in result_files(folder)), default=0)
     done = PredictedObjects()
-    images = _new(store, prefix, _Earlier.of(folders), done)
+    images = _new(store, prefix, earlier, done)
     remaining = islice(images, max_files)
     while chunk := list(islice(remaining, chunk_size)):
         seen: list[tuple[Prediction, ...]] = []
@@ -98,10 +101,13 @@ def predict_objects(
             progress(done.images + len(seen), 0, found[0].key.rpartition("/")[2])
         versions = {obj.uri: obj.version for obj in chunk}
         for place, (setting, folder) in enumerate(zip(settings, folders, strict=True)):
+            new = [one for one in (found[place] for found in seen) if not earlier.knows(place, one.key, versions)]
+            if not new:
+                continue
             setting.keep(folder)
             write_predictions(
                 folder / f"{number:08}",
-                [found[place] for found in seen],
+                new,
                 brain=setting.brain,
                 label_map_digest=setting.label_map.digest,
                 form=form,
@@ -120,11 +126,11 @@ class _Earlier:
     """What earlier runs have looked at.
 
     Attributes:
-        known: Marks of what all brains have seen.
+        known: Marks of what each brain has seen.
         errors: Mark to the reason why it could not be looked at.
     """
 
-    known: set[int]
+    known: tuple[set[int], ...]
     errors: dict[int, str]
 
     @classmethod
@@ -138,7 +144,11 @@ class _Earlier:
                 marks[-1].add(mark)
                 if seen.error:
                     errors[mark] = seen.error
-        return cls(set.intersection(*marks), errors)
+        return cls(tuple(marks), errors)
+
+    def knows(self, place: int, key: str, versions: Mapping[str, str]) -> bool:
+        """Whether one of the brains has seen an object: a run was killed between two brains, or one came later."""
+        return _mark(key, versions[key]) in self.known[place]
 
 
 def _new(store: ObjectStore, prefix: str, earlier: _Earlier, done: PredictedObjects) -> Iterator[StoredObject]:
@@ -151,7 +161,7 @@ def _new(store: ObjectStore, prefix: str, earlier: _Earlier, done: PredictedObje
 
     for obj in store.iter_objects(prefix, suffixes=_IMAGES, on_skip=skip):
         mark = _mark(obj.uri, obj.version)
-        if mark not in earlier.known:
+        if not all(mark in known for known in earlier.known):
             yield obj
             continue
         done.known += 1

@@ -14,6 +14,11 @@ from diffgram_flows.disk import write_file
 from diffgram_flows.models import Annotation, Box, Prediction
 
 ResultForm = Literal["jsonl", "parquet", "both"]
+_SUFFIXES: dict[ResultForm, tuple[str, ...]] = {
+    "jsonl": (".jsonl",),
+    "parquet": (".parquet",),
+    "both": (".parquet", ".jsonl"),
+}
 _BOX = tuple(field.name for field in fields(Box))
 
 
@@ -39,6 +44,21 @@ def write_predictions(
     versions = versions or {}
     same = {"brain": brain, "label_map": label_map_digest}
     rows = [_row(seen) | {"version": versions.get(seen.key, "")} | same for seen in predictions]
+    _write(path, rows, form)
+
+
+def complete(folder: Path, form: ResultForm) -> None:
+    """Write what a folder's results are not written as yet, from what there is.
+
+    That is how it is where an earlier run had another form, or was killed between the two files of a chunk.
+    """
+    for found in result_files(folder):
+        missing = [suffix for suffix in _SUFFIXES[form] if not found.with_suffix(suffix).exists()]
+        if missing:
+            _write(found.with_suffix(""), list(_rows(found)), "parquet" if missing == [".parquet"] else "jsonl")
+
+
+def _write(path: Path, rows: list[dict[str, Any]], form: ResultForm) -> None:
     # A reader takes the JSON lines where there are both, so they come last.
     if form != "jsonl":
         write_file(path.with_name(f"{path.name}.parquet"), _parquet(rows))
@@ -55,9 +75,9 @@ def read_predictions(folder: Path) -> Iterator[Prediction]:
 def read_versions(folder: Path) -> Iterator[tuple[Prediction, str]]:
     """Every prediction in a folder's files with the version of its object, in order of file name."""
     for path in result_files(folder):
-        for row in _rows_of_parquet(path) if path.suffix == ".parquet" else _rows_of_lines(path):
-            boxes = tuple(Box(**box) if isinstance(box, dict) else Box(*box) for box in row["boxes"])
-            annotations = tuple(_annotation(value) for value in row.get("annotations") or ())
+        for row in _rows(path):
+            boxes = tuple(Box(**box) for box in row["boxes"])
+            annotations = tuple(_annotation(value) for value in row["annotations"])
             seen = Prediction(row["key"], row["width"], row["height"], boxes, annotations, row["error"])
             yield seen, row.get("version", "")
 
@@ -96,6 +116,13 @@ def _annotation(value: Mapping[str, Any]) -> Annotation:
     )
 
 
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows as :func:`_row` makes them; what an earlier version wrote has no annotations and no version."""
+    for row in _rows_of_parquet(path) if path.suffix == ".parquet" else _rows_of_lines(path):
+        boxes = [box if isinstance(box, dict) else dict(zip(_BOX, box, strict=False)) for box in row["boxes"]]
+        yield {**row, "boxes": boxes, "annotations": row.get("annotations") or []}
+
+
 def _rows_of_lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
@@ -108,7 +135,7 @@ def _rows_of_parquet(path: Path) -> Iterator[dict[str, Any]]:
     with pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(256):
             for row in batch.to_pylist():
-                for annotation in row["annotations"]:
+                for annotation in row.get("annotations") or ():
                     annotation["points"] = [(point["x"], point["y"]) for point in annotation["points"]]
                     annotation["attributes"] = [(a["group"], a["value"]) for a in annotation["attributes"]]
                 yield row

@@ -89,6 +89,33 @@ def test_several_brains_look_at_an_image_that_is_fetched_once(
     assert list(read_predictions(out / str(novice.ref))) == list(read_predictions(out / str(twin.ref)))
 
 
+def test_a_brain_that_comes_later_repeats_nothing_of_the_others(
+    bucket: Path, novice: BrainRecord, tmp_path: Path
+) -> None:
+    """As if a run had been killed between two brains."""
+    brains = [Brain.load(novice), Brain(replace(novice, ref=replace(novice.ref, version=2)), Brain.load(novice).model)]
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects(brains[:1], store, prefix, tmp_path / "out", max_files=7)
+        both = predict_objects(brains, store, prefix, tmp_path / "out", chunk_size=5)
+    assert (both.images, both.known) == (16, 0)
+    for brain in brains:
+        keys = [found.key for found in read_predictions(tmp_path / "out" / str(brain.record.ref))]
+        assert len(keys) == len(set(keys)) == 16
+
+
+def test_another_form_is_written_of_all_results(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / str(novice.ref)
+    store, prefix = open_store(f"file://{bucket}")
+    with store:
+        predict_objects([Brain.load(novice)], store, prefix, tmp_path / "out", chunk_size=8)
+        again = predict_objects([Brain.load(novice)], store, prefix, tmp_path / "out", form="parquet")
+    assert (again.images, again.known) == (0, 16)
+    rows = [row for path in sorted(folder.glob("*.parquet")) for row in pyarrow.parquet.read_table(path).to_pylist()]
+    assert [row["key"] for row in rows] == [found.key for found in read_predictions(folder)]
+    assert len(rows) == 16
+
+
 def test_what_cannot_be_read_is_named_and_tried_again(bucket: Path, novice: BrainRecord, tmp_path: Path) -> None:
     store, prefix = open_store(f"file://{bucket}")
     brain, out = Brain.load(novice), tmp_path / "out"

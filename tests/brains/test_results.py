@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 
 from diffgram_flows.brains import read_predictions, write_predictions
-from diffgram_flows.brains.results import ResultForm
+from diffgram_flows.brains.results import ResultForm, complete
 from diffgram_flows.models import Annotation, Box, Prediction
 
 POLYGON = Annotation("polygon", 4, ((1, 2), (30, 2), (30, 40)), score=0.75)
@@ -53,3 +53,23 @@ def test_a_chunk_that_is_predicted_again_replaces_what_it_was(tmp_path: Path) ->
 
 def test_a_brain_that_saw_nothing_yet_has_no_predictions(tmp_path: Path) -> None:
     assert list(read_predictions(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("jsonl", "parquet"), ("parquet", "jsonl"), ("parquet", "both")])
+def test_results_are_written_in_another_form_as_if_they_had_been_from_the_beginning(
+    tmp_path: Path, before: ResultForm, after: ResultForm
+) -> None:
+    seen = [
+        Prediction("ü.jpg", 640, 480, (Box(4, 1, 2, 30, 40, 0.875),), (POLYGON, TAG)),
+        Prediction("bad.jpg", 0, 0, error="It is damaged."),
+    ]
+    for folder, forms in (("grown", (before,)), ("at once", (before, after))):
+        for form in forms:
+            write_predictions(
+                tmp_path / folder / "0", seen, brain="d@1", label_map_digest="abc", form=form, versions={"ü.jpg": "v"}
+            )
+    complete(tmp_path / "grown", after)
+    for suffix in (".jsonl", ".parquet"):
+        assert (tmp_path / "grown" / "0").with_suffix(suffix).read_bytes() == (tmp_path / "at once" / "0").with_suffix(
+            suffix
+        ).read_bytes()
