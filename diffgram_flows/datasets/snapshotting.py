@@ -119,16 +119,17 @@ def make_snapshot(
     from diffgram_flows.datasets.spooling import Spool
 
     options = options or SnapshotOptions()
-    known = ledger.history.label_map()
     if export.label_names is not None:
-        extended_label_map(known, export.label_names, ())  # what stops the work stops it before anything is fetched
+        extended_label_map(
+            ledger.history.label_map(), export.label_names, ()
+        )  # what stops the work stops it before anything is fetched
     parent = find_parent(ledger, folder, options, shared)
     origin = _origin(export, ledger, options)
     with hidden_folder(folder) as part, Spool(part / ".spool") as spool:
         intake = _intake(export, ledger, cache, store, client, options, spool, parent)
         reader = _read(export, ledger, intake, progress)
         labels = export.label_names if export.label_names is not None else reader.label_map
-        label_map = extended_label_map(known, labels, intake.used)
+        label_map = extended_label_map(ledger.history.label_map(), labels, intake.used)  # it may have grown meanwhile
         images = storing.Images(_some(intake))
         named = read_attributes(reader.attribute_groups)
         label_map = replace(ledger.history.extend_label_map(label_map), attributes=named)

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from diffgram_flows.errors import LabelMapChanged
 from diffgram_flows.ledger.book import Book
@@ -48,28 +49,31 @@ class History(Book):
     """Label map, snapshots and trainings of one target."""
 
     def label_map(self) -> LabelMap:
-        query = sa.select(labels).where(labels.c.target == self._target).order_by(labels.c.position)
         with self._reading() as connection:
-            return LabelMap(tuple((row.label_file_id, row.name) for row in connection.execute(query)))
+            return self._label_map(connection)
 
     def extend_label_map(self, label_map: LabelMap) -> LabelMap:
         """Append the labels of ``label_map`` that the ledger lacks; a label's new name is taken over, its index is not.
 
+        Of two who append at the same time one is refused.
+
         Raises:
             LabelMapChanged: ``label_map`` gives a known class index another label.
         """
-        known = self.label_map()
-        if not known.is_prefix_of(label_map):
-            raise LabelMapChanged(
-                f"Class indices would change their meaning: {known.labels} became {label_map.labels}.",
-                cure="Extend the ledger's label map instead of building a new one.",
-            )
         rows = [
             {"target": self._target, "position": position, "label_file_id": label_file_id, "name": name}
             for position, (label_file_id, name) in enumerate(label_map.labels)
         ]
-        self._upsert(labels, rows, update=("name",))
-        return self.label_map()
+        insert = self._insert(labels)
+        with self._writing() as connection:
+            _check_extends(self._label_map(connection), label_map)
+            if rows:
+                # Only a database with several writers gets to a row that another one has just written.
+                connection.execute(insert.on_conflict_do_nothing(), rows)
+                renamed = insert.on_conflict_do_update(labels.primary_key, set_={"name": insert.excluded["name"]})
+                _check_extends(self._label_map(connection), label_map)
+                connection.execute(renamed, rows)
+        return label_map
 
     def add_snapshot(self, row: SnapshotRow) -> None:
         """Record a snapshot as the newest one; the same content again has the same row."""
@@ -84,6 +88,10 @@ class History(Book):
                 SnapshotRow(**{k: v for k, v in row._mapping.items() if k != "target"})
                 for row in connection.execute(query)
             ]
+
+    def _label_map(self, connection: Connection) -> LabelMap:
+        query = sa.select(labels).where(labels.c.target == self._target).order_by(labels.c.position)
+        return LabelMap(tuple((row.label_file_id, row.name) for row in connection.execute(query)))
 
     def save_training(self, row: TrainingRow) -> None:
         """Record a trained version, or what the judgement of it said."""
@@ -108,3 +116,11 @@ class History(Book):
                 for row in connection.execute(query.order_by(trainings.c.created_at.desc()))
                 if row.brain.startswith(f"{name}@")  # SQLite's LIKE knows no case
             ]
+
+
+def _check_extends(known: LabelMap, label_map: LabelMap) -> None:
+    if not known.is_prefix_of(label_map):
+        raise LabelMapChanged(
+            f"Class indices would change their meaning: {known.labels} became {label_map.labels}.",
+            cure="Start it again: it goes on from the labels that the ledger has now.",
+        )

@@ -175,6 +175,16 @@ def test_no_usable_image_is_not_enough(shelf: Shelf) -> None:
     assert not list(shelf.snapshots.iterdir())
 
 
+def test_labels_that_another_export_adds_meanwhile_stay(shelf: Shelf) -> None:
+    shelf.finish("a.jpg", CAR)
+
+    def meanwhile() -> None:
+        shelf.ledger.history.extend_label_map(LabelMap(((7, "person"),)))
+
+    snapshot, _ = shelf.snapshot(export=shelf.export(conclude=meanwhile))
+    assert snapshot.label_map == shelf.ledger.history.label_map() == LabelMap(((7, "person"), (4, "car")))
+
+
 def test_the_label_map_only_grows(shelf: Shelf) -> None:
     shelf.finish("a.jpg", PERSON)
     first, _ = shelf.snapshot()

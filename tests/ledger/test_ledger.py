@@ -12,7 +12,7 @@ import pytest
 
 from diffgram_flows.errors import Busy, LabelMapChanged
 from diffgram_flows.ledger import Ledger, PushRow, TaskRow, open_ledger
-from diffgram_flows.ledger.history import SnapshotRow, TrainingRow
+from diffgram_flows.ledger.history import History, SnapshotRow, TrainingRow
 from diffgram_flows.ledger.work import JobRow
 from diffgram_flows.models import Box, Failure, LabelMap, StoredObject
 
@@ -105,6 +105,18 @@ def test_the_label_map_only_grows(ledger: Ledger) -> None:
     assert ledger.history.extend_label_map(renamed).names == ("pedestrian", "car", "sign")
     with pytest.raises(LabelMapChanged, match="Class indices"):
         ledger.history.extend_label_map(LabelMap(((8, "car"), (3, "person"), (1, "sign"))))
+
+
+def test_of_two_who_extend_the_label_map_at_the_same_time_one_is_refused(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ledger.history.extend_label_map(LabelMap(((3, "person"),)))
+    ledger.history.extend_label_map(first.extended({8: "car"}))
+    with monkeypatch.context() as stale:  # as the other one has read it a moment before
+        stale.setattr(History, "label_map", lambda _: first)
+        with pytest.raises(LabelMapChanged, match="Start it again"):
+            ledger.history.extend_label_map(first.extended({9: "bus"}))
+    assert ledger.history.label_map().labels == ((3, "person"), (8, "car"))
 
 
 def test_history_tells_which_brain_came_from_which_snapshot(ledger: Ledger) -> None:
