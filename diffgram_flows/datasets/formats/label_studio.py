@@ -153,15 +153,14 @@ def _image(
         raise _JSON.malformed(f"{place}.data", "is missing or not an object")
     done = [entry for _, entry in _JSON.objects(task, "annotations", place) if not entry.get("was_cancelled")]
     regions = list(_JSON.objects(done[-1], "result", f"{place}.annotations")) if done else []
-    sides = ("original_width", "original_height")
-    sizes = {tuple(region[side] for side in sides) for _, region in regions if all(side in region for side in sides)}
+    told = [(where, region.get("original_width"), region.get("original_height")) for where, region in regions]
+    sizes = {_JSON.size({"width": x, "height": y}, where) for where, x, y in told if x is not None and y is not None}
     if not sizes and not ("width" in data and "height" in data):
         fitter.skipped["images of unknown size, without annotations"] += 1
         return None
-    told = dict(zip(("width", "height"), sizes.pop(), strict=True)) if sizes else data
-    if sizes:
+    if len(sizes) > 1:
         raise _JSON.malformed(f"{place}.annotations", "has regions of images of different sizes")
-    width, height = _JSON.size(told, place)
+    width, height = sizes.pop() if sizes else _JSON.size(data, place)
     found = [one for where, region in regions if (one := _annotation(region, where, width, height, labels, fitter))]
     image = _JSON.text(data, "image", f"{place}.data")
     name = data["file_name"] if isinstance(data.get("file_name"), str) else image.rpartition("/")[2]

@@ -160,6 +160,7 @@ def test_label_studio_of_other_people_is_read(tmp_path: Path) -> None:
             task(value={"x": 1, "rectanglelabels": ["car"]}), r"result\[0\]\.value' is not that of", id="value"
         ),
         pytest.param(task(original_width=0), "has a size of 0 x 48", id="size"),
+        pytest.param(task(original_width=[64]), "width' is missing or not a whole number", id="width"),
     ],
 )
 def test_broken_label_studio_is_refused_by_key(tmp_path: Path, tasks: Any, message: str) -> None:
