@@ -36,7 +36,7 @@ from diffgram_flows.brains.registry import Registry
 from diffgram_flows.brains.results import read_predictions, write_predictions
 from diffgram_flows.brains.thresholds import best_threshold
 from diffgram_flows.brains.tiling import Tiling
-from diffgram_flows.brains.training import options_for, starting_from, train_brain
+from diffgram_flows.brains.training import check_judging, options_for, starting_from, train_brain
 from diffgram_flows.brains.verdict import Plate, Report, Verdict
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "WindowScore",
     "before_after",
     "best_threshold",
+    "check_judging",
     "class_numbers",
     "contact_sheet",
     "convert_legacy",

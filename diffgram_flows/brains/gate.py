@@ -36,10 +36,12 @@ class Gate:
 
     def __post_init__(self) -> None:
         floors = (self.min_score, self.min_class_score)
-        if not all(0 <= floor <= 1 for floor in floors) or not 0 < self.confidence < 1:
+        numbers = all(isinstance(number, (int, float)) for number in (*floors, self.min_class_count, self.confidence))
+        if not numbers or not all(0 <= floor <= 1 for floor in floors) or not 0 < self.confidence < 1:
             raise ConfigurationError(
-                f"A gate of the floors {floors} and the confidence {self.confidence}.",
-                cure="Choose floors from 0 to 1, and a confidence between 0 and 1, such as 0.9.",
+                f"A gate of the floors {floors}, of a count of {self.min_class_count!r} and of the confidence "
+                f"{self.confidence!r}.",
+                cure="Choose floors from 0 to 1, a number as count, and a confidence between 0 and 1, such as 0.9.",
             )
 
 

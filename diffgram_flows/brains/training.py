@@ -81,6 +81,22 @@ def options_for(method: str, **chosen: Any) -> TrainingOptions:
     return TrainingOptions(**{"learning_rate": find_method(method).learning_rate, **chosen})
 
 
+def check_judging(snapshot: Snapshot, name: str, method: str) -> None:
+    """Refuse a training of which nobody could say how good it is, before it costs anything.
+
+    Raises:
+        NotEnoughData: No test image has anything on it that the method finds.
+        ConfigurationError: An unknown method.
+    """
+    way = find_method(method)
+    if not _any_to_learn(snapshot.split("test"), way):
+        raise NotEnoughData(
+            f"None of the {len(snapshot.samples)} images of the snapshot {snapshot.id} is a test image with "
+            f"{_kinds(way)}, so nobody could say how good {name!r} is.",
+            cure="Finish more tasks in Diffgram, or raise test_share, then export again.",
+        )
+
+
 def starting_from(champion: BrainRecord | None, method: str) -> BrainRecord | None:
     """The champion, if a training by that method can start from its weights."""
     return champion if champion and champion.manifest.method == method else None
@@ -98,12 +114,17 @@ def _kept(checkpoints: Path | None, name: str, key: str) -> Iterator[Path | None
 def _check_material(snapshot: Snapshot, method: Method) -> None:
     samples = snapshot.split("train")
     if not _any_to_learn(samples, method):
-        kinds = " or ".join(f"a {kind}" for kind in sorted(method.instance_types))
-        count = f"{len(samples)} training images, none of them with {kinds}" if samples else "no training image"
+        count = (
+            f"{len(samples)} training images, none of them with {_kinds(method)}" if samples else "no training image"
+        )
         raise NotEnoughData(
             f"The snapshot {snapshot.id} has {count} (of {len(snapshot.samples)} images in all).",
             cure="Annotate more images in Diffgram, export again, then train.",
         )
+
+
+def _kinds(method: Method) -> str:
+    return " or ".join(f"a {kind}" for kind in sorted(method.instance_types))
 
 
 def _check_champion(snapshot: Snapshot, registry: Registry, name: str, method: str) -> None:

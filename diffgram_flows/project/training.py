@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from diffgram_flows.brains import TrainingOptions, find_method
+from diffgram_flows.brains import Gate, TrainingOptions, find_method
 from diffgram_flows.brains.methods import check_same_kind
 from diffgram_flows.datasets import SnapshotOptions
 from diffgram_flows.errors import BrainNotFound, ConfigurationError
@@ -63,7 +63,8 @@ class Train:
             deployment: A Prefect deployment of the flow "train brain", such as ``train brain/on-demand``. It says
                 itself what is learned from, so ``directory``, ``job`` and the shares are not taken with it.
             **options: Fields of :class:`~diffgram_flows.brains.TrainingOptions`: ``steps``, ``image_size``, ``seed``,
-                ``batch_size``, ``learning_rate``, ``augmentation``, ...
+                ``batch_size``, ``learning_rate``, ``augmentation``, ...; and of :class:`~diffgram_flows.brains.Gate`,
+                which say when it is promoted: ``min_score``, ``min_class_score``, ``min_class_count``, ``confidence``.
 
         Returns:
             The brain, which tells how far it is.
@@ -78,11 +79,11 @@ class Train:
         find_method(method)
         self._context.places.registry.numbers(name)  # refuses a name that no folder can have
         SnapshotOptions(val=validation_share, test=test_share)
-        _check(options)
+        options, gate = _checked(options)
         if not deployment or self._context.places.store_uri:  # else the champion is only known where the worker is
             _check_kind(self._context.places, name, method)
         if deployment:
-            form = {"brain": name, "method": method, "from_champion": from_champion, **_form(options)}
+            form = {"brain": name, "method": method, "from_champion": from_champion, **_form(options), **gate}
             return Brain(self._context, name, run=DeployedRun.start(self._context.places, name, deployment, form))
         client = self._context.client
         order = Order(
@@ -99,6 +100,7 @@ class Train:
             schema_id=self._context.schema_id(),
             from_champion=from_champion,
             options=options,
+            gate=gate,
             validation_share=validation_share,
             test_share=test_share,
         )
@@ -160,12 +162,16 @@ def _form(options: dict[str, Any]) -> dict[str, Any]:
     return {**steps, **options}
 
 
-def _check(options: dict[str, Any]) -> None:
-    """Refuse here what would fail in the other process."""
-    known = [field.name for field in fields(TrainingOptions)]
-    unknown = sorted(set(options) - set(known))
+def _checked(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the training and those of the gate; what would fail in the other process is refused here."""
+    known, gates = ([field.name for field in fields(kind)] for kind in (TrainingOptions, Gate))
+    unknown = sorted(set(options) - {*known, *gates})
     if unknown:
         raise ConfigurationError(
-            f"The training has no option {', '.join(map(repr, unknown))}.", cure=f"There are {', '.join(known)}."
+            f"The training has no option {', '.join(map(repr, unknown))}.",
+            cure=f"There are {', '.join([*known, *gates])}.",
         )
-    TrainingOptions(**options)
+    training, gate = ({name: options[name] for name in names if name in options} for names in (known, gates))
+    TrainingOptions(**training)
+    Gate(**gate)
+    return training, gate

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffgram_flows.brains import BrainRecord, Registry, judge, options_for, settle, starting_from, train_brain
+from diffgram_flows.brains import (
+    BrainRecord,
+    Gate,
+    Registry,
+    check_judging,
+    judge,
+    options_for,
+    settle,
+    starting_from,
+    train_brain,
+)
 from diffgram_flows.brains.promoting import reconcile_promotions
 from diffgram_flows.datasets import ImageCache, SnapshotOptions, export_finished, make_snapshot
 from diffgram_flows.diffgram import DiffgramClient
-from diffgram_flows.errors import NotEnoughData
 from diffgram_flows.importing import refresh_jobs
 from diffgram_flows.ledger import Ledger, open_ledger
 from diffgram_flows.ledger.history import TrainingRow
@@ -37,6 +46,7 @@ class Order:
         schema_id: Whose labels count; ``None`` takes all.
         from_champion: Whether it starts from the champion's weights.
         options: Fields of :class:`~diffgram_flows.brains.TrainingOptions`.
+        gate: Fields of :class:`~diffgram_flows.brains.Gate`.
         validation_share, test_share: Which parts of the images choose the threshold, and judge.
         store_uri: Where brains and snapshots are kept instead of in the work folder; empty for that.
     """
@@ -53,6 +63,7 @@ class Order:
     schema_id: int | None = None
     from_champion: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    gate: Mapping[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1
     test_share: float = 0.2
     store_uri: str = ""
@@ -88,7 +99,8 @@ def train_and_judge(order: Order, tell: Tell) -> TrainingStatus:
         record = _train(order, snapshot, registry, workdir / "training", tell)
         ledger.history.save_training(TrainingRow(str(record.ref), snapshot.id))
         tell(TrainingStatus("evaluating", brain=str(record.ref)))
-        found = judge(record, registry, snapshot.split("test"), promote=False, reports=workdir / "reports")
+        gate, reports = Gate(**order.gate), workdir / "reports"
+        found = judge(record, registry, snapshot.split("test"), promote=False, gate=gate, reports=reports)
         verdict = settle(found, registry, ledger, snapshot.id)
     map50 = verdict.candidate_evaluation.scores.get("mAP50")
     return TrainingStatus("ready", 100, str(record.ref), verdict.promoted, map50, verdict.reason)
@@ -119,12 +131,7 @@ def _snapshot(order: Order, places: Places, client: DiffgramClient, ledger: Ledg
             options=SnapshotOptions(order.validation_share, order.test_share),
             progress=_telling(tell, "exporting", 50, 100),
         )
-    if not any(sample.annotations for sample in snapshot.split("test")):
-        raise NotEnoughData(
-            f"None of the {len(snapshot.samples)} finished images is a test image with anything on it, so nobody "
-            f"could say how good {order.name!r} is.",
-            cure="Finish more tasks in Diffgram, or raise test_share.",
-        )
+    check_judging(snapshot, order.name, order.method)
     return snapshot
 
 

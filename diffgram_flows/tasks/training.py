@@ -13,6 +13,7 @@ from diffgram_flows.brains import (
     TrainingOptions,
     Verdict,
     WindowScore,
+    check_judging,
     judge,
     loss_curve,
     options_for,
@@ -37,6 +38,7 @@ def train(parameters: TrainParameters) -> str:
     workspace = open_workspace(parameters.target)
     snapshot = _snapshot(workspace, parameters)
     options = parameters.training
+    check_judging(snapshot, options.brain, options.method)
     champion = workspace.champion(options.brain) if options.from_champion else None
     parent = starting_from(champion, options.method)
     with watched("Training", "training") as progress:

@@ -15,6 +15,7 @@ from diffgram_flows.brains import (
     BrainRecord,
     Registry,
     TrainingOptions,
+    check_judging,
     evaluate,
     pictures_of,
     train_brain,
@@ -80,6 +81,15 @@ def test_too_little_to_learn_from(
     with pytest.raises(NotEnoughData, match=said):
         train_brain(make_snapshot(samples), name="detector", registry=registry, options=tiny)
     assert registry.versions("detector") == []
+
+
+def test_what_nobody_could_judge_is_refused(snapshot: Snapshot) -> None:
+    check_judging(snapshot, "detector", "object_detection")
+    with pytest.raises(NotEnoughData, match=r"None of the 15 images .* with a tag, so nobody .* how good 'cars' is"):
+        check_judging(snapshot, "cars", "classification")
+    bare = replace(snapshot, samples=snapshot.split("train"))
+    with pytest.raises(NotEnoughData, match=r"None of the 8 images .* with a box or a polygon"):
+        check_judging(bare, "detector", "retinanet")
 
 
 def test_only_bad_images(

@@ -89,8 +89,10 @@ def test_from_finished_tasks_to_a_brain_that_sees(
     assert {path.suffix for path in written} == {".json", ".lock", ".log"}
     assert not [path for path in written if sandbox.client_secret.encode() in path.read_bytes()]
     job = project.job.get("mark graphs")
-    second = start("graphs", job=job, **(QUICK | {"steps": 2}))  # the job's only dataset is meant
-    assert second.wait(240).brain == "graphs@2"
+    # The job's only dataset is meant.
+    second = start("graphs", job=job, min_score=1.0, **(QUICK | {"steps": 2})).wait(240)
+    assert (second.brain, second.promoted) == ("graphs@2", False)
+    assert "is below the required 1.0000" in second.reason
     assert project.get_model("graphs", version=2)._ready().manifest.parent == "graphs@1"
 
 
@@ -124,6 +126,9 @@ def test_a_failed_training_tells_why(
         pytest.param({"stepz": 3}, "no option 'stepz'.*steps", id="option"),
         pytest.param({"image_size": 100}, "image_size is 100", id="size"),
         pytest.param({"test_share": 0.95}, "leave nothing to train on", id="shares"),
+        pytest.param({"steps": "100"}, "steps is '100'", id="kind"),
+        pytest.param({"min_score": 1.5}, r"floors \(1\.5, 0\.0\)", id="floor"),
+        pytest.param({"confidence": "sure"}, "confidence 'sure'", id="confidence"),
         pytest.param({"directory": "nowhere"}, "no dataset 'nowhere'", id="dataset"),
         pytest.param({"name": "../evil"}, "cannot be the name", id="name"),
     ],
