@@ -184,7 +184,8 @@ def train(
     against = {f"against {verdict.champion}": str(verdict.interval)} if verdict.interval else {}
     report = {"report": verdict.report.page} if verdict.report else {}
     words = " ".join([*verdict.reasons, *verdict.remarks])
-    show(str(verdict.candidate), {**begun, **scores, **against, **report, "": words})
+    outcome = "promoted" if verdict.promoted else "not promoted"
+    show(str(verdict.candidate), {**begun, **scores, **against, **report, outcome: words})
     return DONE
 
 

@@ -95,7 +95,7 @@ def test_a_version_that_is_not_there_is_told_without_a_server(registry: Registry
     assert main(["brain", "promote", "detector@9"]) == FAILED
     assert "detector@9" in capsys.readouterr().err
     assert main(["brain", "rollback", "detector"]) == FAILED
-    assert "no champion before" in capsys.readouterr().err
+    assert "has no champion that could be rolled back" in capsys.readouterr().err
 
 
 def test_a_list_can_be_read_in_80_columns(registry: Registry, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +124,16 @@ def test_a_training_says_how_long_it_was_and_where_it_began(
     verdict = Verdict(BrainRef("detector", version), None, found, None, True, True, ("It is the first one.",))
     monkeypatch.setattr("diffgram_flows.cli.run", lambda *_: verdict)
     assert main(["train"]) == DONE
-    assert told in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert told in shown
+    assert "│ promoted " in shown
+
+
+def test_a_training_says_that_its_brain_was_not_promoted(
+    registry: Registry, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = DetectionEvaluation(images=1, per_class={}, map=0.5, map50=0.75, boxes=1, summary={})
+    verdict = Verdict(BrainRef("detector", 2), None, found, None, False, False, ("Its mAP50 is too low.",))
+    monkeypatch.setattr("diffgram_flows.cli.run", lambda *_: verdict)
+    assert main(["train"]) == DONE
+    assert "│ not promoted │ Its mAP50 is too low." in capsys.readouterr().out
