@@ -45,6 +45,8 @@ def convert(
     if not 0 <= score_threshold <= 1:
         raise ConfigurationError(f"{score_threshold:g} is no score.", cure="Give a --score-threshold from 0 to 1.")
     names = dict(map(_label, labels))
+    if len(names) < len(labels):
+        raise ConfigurationError("A label is named twice.", cure="Give each id in --labels once.")
     registry, _ = open_places(target)
     record = convert_legacy(folder.expanduser(), registry, name, names, sha256=sha256, score_threshold=score_threshold)
     known = ", ".join(f"{label} ({file_id})" for file_id, label in record.manifest.label_map.labels)

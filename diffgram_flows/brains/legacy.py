@@ -19,9 +19,10 @@ from diffgram_flows.brains.methods.in_tensorflow import module
 from diffgram_flows.brains.methods.legacy_detection import LegacyDetection
 from diffgram_flows.brains.options import TrainingOptions
 from diffgram_flows.brains.prediction import Brain
-from diffgram_flows.brains.records import BrainRecord, Manifest, file_digests, package_versions
+from diffgram_flows.brains.records import BrainRecord, Manifest, package_versions
 from diffgram_flows.brains.registry import Registry
-from diffgram_flows.errors import BrainTampered
+from diffgram_flows.disk import sha256_of
+from diffgram_flows.errors import BrainTampered, ConfigurationError
 from diffgram_flows.models import BrainRef, LabelMap
 
 # The earlier SDK shows what is surer than this.
@@ -41,11 +42,11 @@ def load_legacy(folder: Path, names: Mapping[int, str] | None = None, *, sha256:
 
     Raises:
         BrainTampered: A file is not what it should be, or the graph holds a forbidden operation.
-        ConfigurationError: TensorFlow is not installed.
+        ConfigurationError: A name is of a label that it does not have, or TensorFlow is not installed.
     """
     legacy = _legacy()
     _check(folder / legacy.GRAPH_FILE, sha256)
-    record = BrainRecord(BrainRef(folder.name, 0), folder, _manifest(folder, names or {}, DEFAULT_THRESHOLD))
+    record = BrainRecord(BrainRef(folder.resolve().name, 0), folder, _manifest(folder, names or {}, DEFAULT_THRESHOLD))
     return Brain(record, legacy.load(record))
 
 
@@ -72,7 +73,7 @@ def convert_legacy(
 
     Raises:
         BrainTampered: As of :func:`load_legacy`.
-        ConfigurationError: TensorFlow is not installed.
+        ConfigurationError: A name is of a label that it does not have, or TensorFlow is not installed.
     """
     legacy = _legacy()
     _check(folder / legacy.GRAPH_FILE, sha256)
@@ -85,9 +86,15 @@ def convert_legacy(
 
 
 def _manifest(folder: Path, names: Mapping[int, str], score_threshold: float) -> Manifest:
-    legacy, files = _legacy(), file_digests(folder)
+    legacy = _legacy()
     model_ids = legacy.read_label_dict(folder / legacy.LABEL_FILE)
+    files = {name: sha256_of(folder / name) for name in (legacy.GRAPH_FILE, legacy.LABEL_FILE)}
     labels = sorted(model_ids, key=lambda label_file_id: model_ids[label_file_id])
+    if unknown := sorted(names.keys() - model_ids.keys()):
+        raise ConfigurationError(
+            f"The brain in {folder} has no label {', '.join(map(str, unknown))}.",
+            cure=f"Its {legacy.LABEL_FILE} has {', '.join(map(str, sorted(labels)))}: name these, or leave names out.",
+        )
     return Manifest(
         method=LegacyDetection.name,
         created=datetime.now(UTC),
@@ -106,10 +113,14 @@ def _manifest(folder: Path, names: Mapping[int, str], score_threshold: float) ->
 
 
 def _check(graph: Path, sha256: str) -> None:
-    found = file_digests(graph.parent).get(graph.name)
-    if found is None or (sha256 and found != sha256.lower()):
-        what = "is missing" if found is None else f"has the SHA-256 {found}, not {sha256.lower()}"
-        raise BrainTampered(f"The graph {graph} {what}.", cure="Restore it from a backup.")
+    if not graph.is_file():
+        raise BrainTampered(
+            f"The graph {graph} is missing.", cure=f"Give the folder with {graph.name} and {_legacy().LABEL_FILE}."
+        )
+    if sha256 and (found := sha256_of(graph)) != sha256.lower():
+        raise BrainTampered(
+            f"The graph {graph} has the SHA-256 {found}, not {sha256.lower()}.", cure="Restore it from a backup."
+        )
 
 
 def _legacy() -> ModuleType:

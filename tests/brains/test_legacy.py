@@ -167,11 +167,14 @@ def test_converted_from_a_terminal(
     assert list(Brain.load(record).predict(pictures(files))) == before
     assert main([*asked, "--sha256", hashlib.sha256(graph).hexdigest()]) == DONE
     assert main([*asked, "--sha256", "0" * 64]) == FAILED
-    assert main([*asked, "--labels", "bright"]) == MISUSED
+    for labels in (["bright"], ["31=bright", "99=misspelt"], ["31=bright", "31=dark"]):
+        assert main([*asked, "--labels", *labels]) == MISUSED
     assert main([*asked, "--score-threshold", "3"]) == MISUSED
     said = " ".join(capsys.readouterr().err.split())
     assert "has the SHA-256" in said
     assert "like 12=car" in said
+    assert "has no label 99. Its label_dict.json has 17, 31" in said
+    assert "named twice" in said
     assert main(["brain", "list", *store]) == DONE
     assert "cars@2" in capsys.readouterr().out
     registry, ledger = (
@@ -245,7 +248,7 @@ def test_what_is_wrong_with_its_files_is_said(folder: Path, graph: bytes) -> Non
     with pytest.raises(BrainTampered, match=r"label_dict\.json"):
         load_legacy(folder)
     path.unlink()
-    with pytest.raises(BrainTampered, match=r"frozen_inference_graph\.pb is missing"):
+    with pytest.raises(BrainTampered, match=r"frozen_inference_graph\.pb is missing.*Give the folder with"):
         load_legacy(folder)
 
 
