@@ -30,6 +30,7 @@ _SAME_MOMENT = 0.01  # seconds after its end in which a task changes its file (r
 _AT_ONCE = 900.0  # seconds between a push and the end of the task in which a page may have been open since before
 _A_PAGE = 1000  # files in one call of the list
 _THREADS = 8
+_THERE = ("confirmed", "empty")  # states of imported truth that is on its file for sure
 
 _Place: TypeAlias = int
 
@@ -143,7 +144,10 @@ def make_shield(
 def _pushes(
     ledger: Ledger, expected: Collection[int]
 ) -> tuple[dict[int, array[int]], dict[int, set[_Place]], dict[int, float]]:
-    """Where something was predicted, and where the truth was imported, by file; and when the last prediction was."""
+    """Where something was predicted, and where the truth was imported, by file; and when the last prediction was.
+
+    Truth of which it is not known whether it arrived is no truth: what is there counts as a prediction does.
+    """
     pushed: dict[int, array[int]] = {}
     truths: dict[int, set[_Place]] = {}
     pushed_at: dict[int, float] = {}
@@ -152,9 +156,9 @@ def _pushes(
             if file_id is None or file_id not in expected:
                 continue
             places = map(_place_of_push, push.seen)
-            if push.is_truth:
+            if push.is_truth and push.state in _THERE:
                 truths.setdefault(file_id, set()).update(places)
-            else:
+            elif not (push.is_truth and push.state == "skipped"):  # which was never sent
                 pushed.setdefault(file_id, array("q")).extend(places)
                 pushed_at[file_id] = max(push.updated_at, pushed_at.get(file_id, -math.inf))
     return pushed, truths, pushed_at

@@ -55,7 +55,7 @@ def drawn(annotations: FileAnnotations, pushes: Iterable[PushRow]) -> Drawn:
     still ours, but its boxes are not missed: we removed them. What was imported as the truth is as a person's.
     """
     earlier = list(pushes)
-    truth = places(push for push in earlier if push.is_truth)
+    truth = places(push for push in earlier if push.is_truth and push.state != "skipped")  # which was never sent
     pushed = places(push for push in earlier if not push.is_truth)
     living = [instance for instance in annotations.instances if not instance.soft_delete]
     machine = [(instance, place_of(instance)) for instance in living if instance.machine_made]

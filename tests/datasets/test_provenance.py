@@ -197,6 +197,17 @@ def test_imported_truth_counts_without_a_task_and_later_predictions_do_not(studi
     assert (report.skipped, report.superseded) == (1, 0)
 
 
+@pytest.mark.parametrize("state", ["skipped", "sent"])
+def test_truth_that_did_not_arrive_makes_no_prediction_a_persons_work(studio: Studio, car: int, state: str) -> None:
+    bench, guess = studio.bench, Box(car, 40, 30, 60, 46)
+    file_id = finished_file(studio, box("car"))
+    bench.ledger.pushes.intend(
+        [PushRow(bench.ledger.objects.by_file_id()[file_id].file_name, "ground-truth@1", state, (guess,), file_id)]
+    )
+    send(bench, file_id, guess)
+    assert boxes_of(studio) == ([Box(car, 4, 6, 30, 40)], (1, 0, 1))
+
+
 def test_an_approval_confirms_what_came_during_the_review(
     studio: Studio, car: int, browser: Callable[..., None]
 ) -> None:

@@ -12,7 +12,7 @@ from servers.lossy import LossyProxy
 from diffgram_flows.diffgram import DiffgramClient, Packet, SaveResult
 from diffgram_flows.errors import AuthenticationError, ServerUnreachable
 from diffgram_flows.feedback import FileToLabel, PushReport, follow_pushes, push, reconcile_pushes
-from diffgram_flows.ledger import TaskRow
+from diffgram_flows.ledger import PushRow, TaskRow
 from diffgram_flows.models import Annotation, Box, BrainRef
 
 FIRST, SECOND = BrainRef("digits", 1), BrainRef("digits", 2)
@@ -129,6 +129,16 @@ def test_a_new_brain_supersedes_the_untouched_boxes_of_the_old(bench: Bench, car
     assert (report.pushed, report.superseded, report.skipped) == (2, 4, 0)
     assert [bench.boxes(file.file_id) for file in files(bench)] == [[new], [new]]
     assert sorted(set(states(bench))) == [("digits@1", "superseded"), ("digits@2", "confirmed")]
+
+
+def test_truth_that_was_never_sent_makes_no_box_a_persons(bench: Bench, car: int) -> None:
+    bench.import_all(1)
+    box = Box(car, 3, 4, 30, 40)
+    (file,) = files(bench, box)
+    give(bench, [file])
+    settle(bench)
+    bench.ledger.pushes.intend([PushRow(file.file_name, "ground-truth@1", "skipped", (box,), file.file_id)])
+    assert give(bench, files(bench, Box(car, 5, 6, 20, 20)), SECOND).superseded == 1
 
 
 def test_a_new_brain_that_sees_nothing_removes_the_old_boxes(bench: Bench, car: int) -> None:
