@@ -19,8 +19,8 @@ DONE, FAILED, MISUSED, UNREACHABLE, PARTLY, OUTDATED = range(6)
 STOPPED = 130  # as a shell says it
 _SHOWN_FAILURES = 20
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)  # a key like a:car:.png is shown as it is
+errors = Console(stderr=True, emoji=False)
 
 
 def show(title: str, facts: dict[str, Any]) -> None:
@@ -36,7 +36,8 @@ def show(title: str, facts: dict[str, Any]) -> None:
 def show_failures(failures: Sequence[Failure], kept_in: str = "the ledger") -> int:
     """Print what could not be dealt with; the exit code."""
     for failure in failures[:_SHOWN_FAILURES]:
-        errors.print(f"[yellow]{escape(failure.name)}[/]: {escape(failure.reason)}", highlight=False)
+        name = "" if failure.name in failure.reason else f"[yellow]{escape(failure.name)}[/]: "
+        errors.print(f"{name}{escape(failure.reason)}", highlight=False)
     if len(failures) > _SHOWN_FAILURES:
         more = f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}."
         errors.print(more, soft_wrap=True)  # a path is there to be copied

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from diffgram_flows.errors import BrainTampered, StorageError
 
 if TYPE_CHECKING:
     from diffgram_flows.brains import Registry
+    from diffgram_flows.service import ServiceSettings
 
 _VARIABLE = "DIFFGRAM_BRAIN_SERVICE_TOKEN"
 
@@ -69,10 +70,7 @@ def serve(
     registry, _ = open_places(target)
     settings = ServiceSettings(
         workdir=target.workdir.expanduser().resolve(),
-        diffgram_url=target.diffgram_url or os.environ.get("DIFFGRAM_URL", ""),
-        project=target.project or os.environ.get("DIFFGRAM_PROJECT", ""),
-        client_id=os.environ.get("DIFFGRAM_CLIENT_ID", ""),
-        client_secret=os.environ.get("DIFFGRAM_CLIENT_SECRET", ""),
+        **_diffgram(target),
         token=os.environ.get(_VARIABLE, ""),
         brains=tuple(brain),
         allow_private=allow_private,
@@ -86,10 +84,34 @@ def serve(
     )
     missing = _missing(registry, settings.brains)
     try:
-        serve_registry(registry, settings, host, port, lambda url: _welcome(url, settings.project, missing))
+        serve_registry(registry, settings, host, port, lambda url: _welcome(url, settings, missing))
     except KeyboardInterrupt:  # the way to stop it; everything is closed by now
         console.print("\nStopped.")
     return DONE
+
+
+def _diffgram(target: parameters.Target) -> dict[str, Any]:
+    """Which Diffgram, and the credential for it, as far as they are given: a service with a token needs none.
+
+    Raises:
+        ConfigurationError: There is no block of that name.
+    """
+    if target.credentials_block:
+        from diffgram_flows.blocks import find_credentials
+
+        found = find_credentials(target)
+        return {
+            "diffgram_url": found.diffgram_url,
+            "project": found.project,
+            "client_id": found.client_id,
+            "client_secret": found.client_secret.get_secret_value(),
+        }
+    return {
+        "diffgram_url": target.diffgram_url or os.environ.get("DIFFGRAM_URL", ""),
+        "project": target.project or os.environ.get("DIFFGRAM_PROJECT", ""),
+        "client_id": os.environ.get("DIFFGRAM_CLIENT_ID", ""),
+        "client_secret": os.environ.get("DIFFGRAM_CLIENT_SECRET", ""),
+    }
 
 
 def _missing(registry: Registry, names: tuple[str, ...]) -> list[str]:
@@ -108,13 +130,20 @@ def _missing(registry: Registry, names: tuple[str, ...]) -> list[str]:
     return told if wanted else ["The registry has no brain yet."]
 
 
-def _welcome(url: str, project: str, missing: list[str]) -> None:
+def _welcome(url: str, settings: ServiceSettings, missing: list[str]) -> None:
+    keys = []
+    if settings.diffgram_url and settings.project:
+        keys.append(f"a credential of the project {settings.project}")
+    elif settings.client_id and settings.client_secret:
+        keys.append("the credential in DIFFGRAM_CLIENT_ID and DIFFGRAM_CLIENT_SECRET")
+    if settings.token:
+        keys.append(f"the token in {_VARIABLE}")
     state = "listens, but is not ready" if missing else "is ready"
     console.print(
         f"The brain service {state}: {url}\n\n"
         f"  {url}/docs     what it offers\n  {url}/readyz   which brains are loaded\n"
         f"  {url}/metrics  for Prometheus\n\n"
-        f"It lets in who has a credential of {f'the project {project}' if project else 'its own'}. Ctrl+C stops it.",
+        f"It lets in who has {' or '.join(keys)}. Ctrl+C stops it.",
         highlight=False,
         soft_wrap=True,
     )

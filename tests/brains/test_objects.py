@@ -256,6 +256,7 @@ def test_from_a_terminal(
     bucket: Path, learned: BrainRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = learned.folder.parent.parent
+    (bucket / "2026" / "broken.png").rename(bucket / "2026" / ":cat:broken.png")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "brains").symlink_to(registry)
     asked = ["predict", f"file://{bucket}", "--workdir", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
@@ -264,7 +265,8 @@ def test_from_a_terminal(
     assert "more are waiting; the same command goes on" in capsys.readouterr().out
     assert main([*known, "--results", "parquet", "--chunk-size", "9"]) == PARTLY
     shown = capsys.readouterr()
-    assert "broken.png" in "".join(shown.err.split())  # a narrow terminal breaks it
+    said = "".join(shown.err.split())  # a narrow terminal breaks it
+    assert said.count("2026/:cat:broken.png") == 1  # named once, and as it is
     assert "left out: unsupported type" in shown.out
     assert "waiting" not in shown.out
     assert main(known) == PARTLY  # it is still broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import requests
 from project.conftest import adopt
+from pydantic import SecretStr
 from servers.brain_service import serving, wait_for
 from service.conftest import Client, registry_of
 
 from diffgram_flows import Project
+from diffgram_flows.blocks import DiffgramCredentials
 from diffgram_flows.brains import BrainRecord, Registry
 from diffgram_flows.cli_service import serve
 from diffgram_flows.parameters import Target
@@ -135,3 +138,34 @@ def test_a_misspelt_brain_is_told_at_once(
     serve(target=Target(workdir=tmp_path), brain=["detector"])
     assert "is ready: http://there" in (out := capsys.readouterr().out)
     assert "Warning" not in out
+
+
+def test_a_service_uses_a_saved_block_and_says_who_is_let_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[ServiceSettings] = []
+
+    def announced(_registry: Registry, settings: ServiceSettings, _host: str, _port: int, announce: Any) -> None:
+        used.append(settings)
+        announce("http://there")
+
+    def found(target: Target) -> DiffgramCredentials:
+        assert target.credentials_block == "cars"
+        secret = SecretStr("hidden")
+        return DiffgramCredentials(
+            diffgram_url="https://diffgram.test", project="cars", client_id="id", client_secret=secret
+        )
+
+    monkeypatch.setattr("diffgram_flows.service.serve", announced)
+    monkeypatch.setattr("diffgram_flows.blocks.find_credentials", found)
+    for name in [name for name in os.environ if name.startswith("DIFFGRAM_")]:
+        monkeypatch.delenv(name)
+    serve(target=Target(workdir=tmp_path, credentials_block="cars"))
+    (settings,) = used
+    assert (settings.diffgram_url, settings.project) == ("https://diffgram.test", "cars")
+    assert (settings.client_id, settings.client_secret) == ("id", "hidden")
+    assert "It lets in who has a credential of the project cars." in (out := capsys.readouterr().out)
+    assert "hidden" not in out
+    monkeypatch.setenv("DIFFGRAM_BRAIN_SERVICE_TOKEN", "hidden")
+    serve(target=Target(workdir=tmp_path, project="cars"))  # no Diffgram that could be asked about it
+    assert "It lets in who has the token in DIFFGRAM_BRAIN_SERVICE_TOKEN." in capsys.readouterr().out
