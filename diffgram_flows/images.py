@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP
 _ORIENTATION_TAG = 0x0112
 _BYTE = 255
 _BITS_24 = b"\x18\x00"
-_JPEG, _SCAN, _MAX_SCANS = b"\xff\xd8\xff", b"\xff\xda", 100
+_JPEG, _SCAN, _END, _MAX_SCANS = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9", 100
+_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)  # not the data's own FF, nor a restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,22 @@ def refuse_endless(content: bytes, *, name: str) -> None:
     Raises:
         ImageRejected: It has more than a hundred.
     """
-    if content.startswith(_JPEG) and (scans := content.count(_SCAN)) > _MAX_SCANS:
+    # What looks like scans may be in a film after the image, as phones append it: counted well where there are many.
+    if content.startswith(_JPEG) and content.count(_SCAN) > _MAX_SCANS and (scans := _scans(content)) > _MAX_SCANS:
         raise ImageRejected(
             f"The JPEG {name} has {scans:,} scans, the limit is {_MAX_SCANS}.",
             cure="Write it anew with an image program, or remove it.",
         )
+
+
+def _scans(content: bytes) -> int:
+    """How many scans the first image of a JPEG has: markers of ITU T.81, B.1.1, up to its end."""
+    scans, at = 0, len(_JPEG) - 1
+    while (marker := _MARKER.search(content, at)) and marker[0] != _END:
+        scans += marker[0] == _SCAN
+        length = content[marker.end() : marker.end() + 2]  # of the segment that follows, these two bytes included
+        at = marker.end() + int.from_bytes(length, "big")
+    return scans
 
 
 def is_odd_bmp(content: bytes) -> bool:

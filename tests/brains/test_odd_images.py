@@ -233,6 +233,20 @@ def test_a_jpeg_that_takes_hours_is_refused(brain: Brain, image: Image.Image, tm
     assert good.error == ""
 
 
+def test_a_film_behind_a_jpeg_or_a_thumbnail_in_it_has_no_scans(brain: Brain, image: Image.Image) -> None:
+    content = encoded(image, "JPEG")
+    bytes_of_a_film = b"\xff\xda" * 200
+    notes = b"\xff\xe1" + (len(bytes_of_a_film) + 2).to_bytes(2, "big") + bytes_of_a_film
+    pictures = [
+        Picture("plain", content),
+        Picture("behind", content + bytes_of_a_film),
+        Picture("inside", content[:2] + notes + content[2:]),
+    ]
+    plain, behind, inside = brain.predict(pictures)
+    assert (plain.error, behind.error, inside.error) == ("", "", "")
+    assert plain.boxes == behind.boxes == inside.boxes
+
+
 def memory(field: str) -> int:
     """Bytes of this process."""
     rows = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
