@@ -12,7 +12,7 @@ from rich.text import Text
 _PATTERNS = {
     r"^(s3|gs|az|file)://.+": "write s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix "
     "or file:///absolute/folder",
-    r"^[A-Za-z0-9_.-]+$": "use letters, digits, dots, dashes and underscores only",
+    r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$": "use letters, digits, dots, dashes and underscores, and no dot in front",
 }
 
 
