@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from diffgram_flows.errors import DiffgramFlowsError
 
 _RUNS = ("prefect.flow_runs", "prefect.task_runs")
+_EXCEPTION = re.compile(r"encountered an exception (\w+):")
 
 
 @contextmanager
@@ -72,4 +74,15 @@ class _News(logging.Filter):
         if isinstance(error, (DiffgramFlowsError, KeyboardInterrupt)):
             self._ended.add(run)
             return False
-        return error is not None or run not in self._ended  # in which state it ended comes last, without the error
+        # In which state it ended comes last, without the error; where no retry was worth it, nothing comes before.
+        return error is not None or (run not in self._ended and not _names_ours(record.getMessage()))
+
+
+def _names_ours(message: str) -> bool:
+    """Whether a state's message begins with the class of one of our own errors."""
+    found = _EXCEPTION.search(message)
+    return found is not None and found[1] in _names(DiffgramFlowsError)
+
+
+def _names(error: type[Exception]) -> set[str]:
+    return {error.__name__}.union(*map(_names, error.__subclasses__()))
