@@ -7,12 +7,9 @@ bucket could not be reached, so try again later; 4 it is done, but some objects 
 
 from __future__ import annotations
 
-import contextvars
 import importlib
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -344,41 +341,12 @@ def bucket_of(uri: str, storage: parameters.StorageOptions) -> parameters.Bucket
 
 def run(name: str, form: Any) -> Any:
     """Run a flow in this process, with bars."""
-    from diffgram_flows.reports import own_errors_told_once, shown_in_terminal
+    from diffgram_flows.reports import own_errors_told_once, shown_in_terminal, start_own_prefect
 
     flow: Callable[[Any], Any] = getattr(importlib.import_module(f"flows.{name}"), name)
     with own_errors_told_once(), shown_in_terminal():
-        _start_own_prefect()
+        start_own_prefect()
         return flow(form)
-
-
-def _start_own_prefect() -> None:
-    """Start the server of this command's own, if it needs one, so that Ctrl+C does not reach it.
-
-    A terminal sends the signal to the server, too. If that ended at once, the flow would try for minutes to tell it
-    that it was stopped. A process inherits which signals its starter blocks.
-    """
-    from prefect.settings import get_current_settings
-
-    settings = get_current_settings()
-    if settings.api.url or not settings.server.ephemeral.enabled:
-        return
-    from prefect.server.api.server import SubprocessASGIServer
-
-    failed: list[Exception] = []
-
-    def start() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            SubprocessASGIServer().start()
-        except Exception as error:
-            failed.append(error)
-
-    starter = threading.Thread(target=contextvars.copy_context().run, args=(start,), daemon=True)
-    starter.start()
-    starter.join()  # Ctrl+C ends this, too
-    if failed:
-        raise failed[0]
 
 
 if __name__ == "__main__":

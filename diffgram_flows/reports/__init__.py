@@ -1,6 +1,7 @@
 """What people see of a run: progress, tables and pictures, as Prefect artifacts and in a terminal."""
 
 from diffgram_flows.reports.artifacts import failures, markdown, picture, table
+from diffgram_flows.reports.own_server import start_own_prefect
 from diffgram_flows.reports.progress import shown_in_terminal, watched
 from diffgram_flows.reports.quality import quality_path, quality_report
 from diffgram_flows.reports.sheets import sheet
@@ -15,6 +16,7 @@ __all__ = [
     "quality_report",
     "sheet",
     "shown_in_terminal",
+    "start_own_prefect",
     "table",
     "watched",
 ]
