@@ -173,7 +173,7 @@ def test_a_newcomer_that_looks_like_an_elder_goes_into_its_split_and_stays(shelf
 def test_an_export_that_lacks_a_file_leaves_no_snapshot(shelf: Shelf) -> None:
     fill(shelf, 3)
     export = shelf.export()
-    with pytest.raises(IncompleteExport, match="lacks 2 of 5 finished files: 998, 999"):
+    with pytest.raises(IncompleteExport, match="lacks 2 of 5 finished files: id 998, id 999"):
         shelf.snapshot(export=replace(export, expected={*export.expected, 998, 999}))
     assert not list(shelf.snapshots.iterdir())
     assert not shelf.ledger.history.snapshots()
