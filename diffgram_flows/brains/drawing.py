@@ -156,7 +156,7 @@ def _drawn(path: Path, seen: Sequence[Seen], label_map: LabelMap, title: str) ->
 
 
 def _titled(image: Image.Image, title: str) -> Image.Image:
-    font = font_for(image)
+    font = font_for(image, title)
     _, top, _, bottom = font.getbbox(title)
     bar = round(bottom - top) + 2 * _GAP
     framed = Image.new("RGB", (image.width, image.height + bar), _BACKGROUND)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Callable, Iterable, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from diffgram_flows.brains.fonts import Font, find_font
 from diffgram_flows.models import Annotation, Box, LabelMap, Seen
 
 Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _DARK: Colour = (0, 0, 0)
 _LIGHT: Colour = (255, 255, 255)
 _SHADE = 90  # of 255: how much of what is below a polygon is hidden
@@ -28,9 +28,9 @@ def colour_of(index: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def font_for(image: Image.Image) -> Font:
-    """A font that can be read in an image of that size."""
-    return ImageFont.load_default(size=max(12, min(image.size) // 28))
+def font_for(image: Image.Image, text: str) -> Font:
+    """A font that can be read in an image of that size, and has the letters of a text."""
+    return find_font(text, size=max(12, min(image.size) // 28))
 
 
 def paint(
@@ -52,7 +52,7 @@ def paint(
     """
     marks = [Annotation.of_box(one) if isinstance(one, Box) else one for one in seen]
     placed = sorted((mark for mark in marks if mark.points), key=_area, reverse=True)
-    font = font_for(image)
+    font = font_for(image, "".join(_caption(mark, label_map) for mark in marks))
     _shade(image, [mark for mark in placed if mark.type == "polygon"], colour, scale)
     canvas = ImageDraw.Draw(image)
     for mark in placed:
