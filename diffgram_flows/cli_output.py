@@ -36,7 +36,8 @@ def show(title: str, facts: dict[str, Any]) -> None:
 def show_failures(failures: Sequence[Failure], kept_in: str = "the ledger") -> int:
     """Print what could not be dealt with; the exit code."""
     for failure in failures[:_SHOWN_FAILURES]:
-        name = "" if failure.name in failure.reason else f"[yellow]{escape(failure.name)}[/]: "
+        told = f" {failure.name} " in f" {failure.reason} "  # as a word, not as the end of some path
+        name = "" if told else f"[yellow]{escape(failure.name)}[/]: "
         errors.print(f"{name}{escape(failure.reason)}", highlight=False)
     if len(failures) > _SHOWN_FAILURES:
         more = f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}."

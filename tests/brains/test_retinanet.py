@@ -72,6 +72,7 @@ def test_learns_eight_images_by_heart(learned: BrainRecord, snapshot: Snapshot) 
     assert learned.manifest.history[-1].loss < learned.manifest.history[0].loss / 10
 
 
+@pytest.mark.slow
 def test_predicts_without_keras_hub(snapshot: Snapshot, registry: Registry) -> None:
     record = train_brain(snapshot, name="detector", registry=registry, options=QUICK, method="retinanet")
     assert (record.manifest.method, set(record.manifest.history[-1].parts)) == ("retinanet", {"box", "class"})

@@ -14,6 +14,7 @@ import requests
 from diffgram_flows.demo.prefect_server import prefect_server
 
 
+@pytest.mark.slow
 def test_a_database_that_a_kill_left_half_made_is_put_aside(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "prefect.db") as connection:
         connection.execute("CREATE TABLE flow (half_made TEXT)")

@@ -124,6 +124,7 @@ def test_a_listing_that_breaks_in_the_middle(remote: Remote, report: Report, kin
     report(assert_settled(remote.bench), injected=dict(remote.proxy.injected))
 
 
+@pytest.mark.slow
 def test_a_host_that_goes_away_for_a_while(remote: Remote, report: Report) -> None:
     leave = threading.Event()
 

@@ -35,6 +35,7 @@ def kill_many(make_bench: MakeBench, data: Path, report: Report, *, objects: int
     report(figures, kills=killer.kills, start=start, at_the_last_kill=done, packets_by_then=left)
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_a_hundred_times(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
     kill_many(make_bench, tmp_path / "sandbox", report, objects=150, kills=100, seed=7)
 

@@ -119,7 +119,7 @@ def let_urls_die(make_bench: MakeBench, data: Path, report: Report, objects: int
 
 
 def test_urls_that_die_in_the_queue_are_signed_again(make_bench: MakeBench, tmp_path: Path, report: Report) -> None:
-    let_urls_die(make_bench, tmp_path / "sandbox", report, 20, life=1, pause=2.5)
+    let_urls_die(make_bench, tmp_path / "sandbox", report, 20, life=1, pause=6)
 
 
 @pytest.mark.slow

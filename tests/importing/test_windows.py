@@ -41,6 +41,7 @@ def run(bench: Bench, **options: Any) -> ImportReport:
     )
 
 
+@pytest.mark.slow
 def test_fifteen_hundred_packets_at_once_are_followed_to_their_ends(
     make_bench: Callable[[SandboxProcess], Bench], tmp_path: Path
 ) -> None:
