@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -12,8 +10,7 @@ from cyclopts import Parameter
 
 from diffgram_flows import parameters
 from diffgram_flows.cli import Storage, Target, bucket_of
-from diffgram_flows.cli_output import DONE, show, show_failures
-from diffgram_flows.disk import write_file
+from diffgram_flows.cli_output import DONE, keep_failures, show
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef, Failure
 
@@ -123,10 +120,8 @@ def import_annotations(
     _show_plan(plan, found)
     if not dry_run:
         failures += _push(workspace, plan, brain, 60 * timeout_minutes)
-    failures = [*plan.unmatched, *failures]
     kept = workspace.workdir / "reports" / f"{brain}-left-out.json"
-    write_file(kept, json.dumps([asdict(failure) for failure in failures], indent=2).encode())
-    return show_failures(failures, kept_in=str(kept))
+    return keep_failures([*plan.unmatched, *failures], kept)
 
 
 def _schema(workspace: Workspace) -> list[tuple[int, str]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diffgram_flows.cli_messages import prefect_is_away
+from diffgram_flows.disk import write_file
 from diffgram_flows.errors import ConfigurationError, DiffgramFlowsError, PlanOutdated
 from diffgram_flows.models import Failure
 
@@ -43,6 +47,13 @@ def show_failures(failures: Sequence[Failure], kept_in: str = "the ledger") -> i
         more = f"... and {len(failures) - _SHOWN_FAILURES} more, all of them in {escape(kept_in)}."
         errors.print(more, soft_wrap=True)  # a path is there to be copied
     return PARTLY if failures else DONE
+
+
+def keep_failures(failures: Sequence[Failure], path: Path) -> int:
+    """Write what could not be dealt with into a file, and print some of it; the exit code."""
+    # In ASCII: keys of a folder need not be text.
+    write_file(path, json.dumps([asdict(failure) for failure in failures], indent=2).encode())
+    return show_failures(failures, kept_in=str(path))
 
 
 def explain(error: DiffgramFlowsError) -> int:

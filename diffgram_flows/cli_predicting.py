@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from diffgram_flows import parameters
 from diffgram_flows.brains import Brain, predict_objects
-from diffgram_flows.cli_output import show, show_failures
-from diffgram_flows.disk import write_file
+from diffgram_flows.cli_output import keep_failures, show
 from diffgram_flows.errors import ConfigurationError
 from diffgram_flows.models import BrainRef
 from diffgram_flows.reports import shown_in_terminal, watched
@@ -54,9 +51,7 @@ def predict_bucket(
     skipped = {f"left out: {reason}": number for reason, number in done.skipped.most_common()}
     more = {"waiting": "more are waiting; the same command goes on"} if done.more else {}
     show("Predicted", {**facts, "failed": len(done.failures), **skipped, **more})
-    failures = out / FAILURES  # in ASCII: keys of a folder need not be text
-    write_file(failures, json.dumps([asdict(failure) for failure in done.failures], indent=2).encode())
-    return show_failures(done.failures, kept_in=str(failures))
+    return keep_failures(done.failures, out / FAILURES)
 
 
 def _version(name: str) -> BrainRef:

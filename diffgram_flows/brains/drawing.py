@@ -136,12 +136,12 @@ def contact_sheet(images: Sequence[Path], out: Path, *, columns: int = 4, tile: 
     """
     if not images:
         raise ImageRejected("There is no image for a contact sheet.", cure="Give at least one image.")
-    tiles = [ImageOps.pad(_upright(path), (tile, tile), color=_BACKGROUND) for path in images]
+    tiles = [ImageOps.pad(upright(path), (tile, tile), color=_BACKGROUND) for path in images]
     return _write(_sheet(tiles, min(columns, len(tiles))), out)
 
 
 def _drawn(path: Path, seen: Sequence[Seen], label_map: LabelMap, title: str) -> Image.Image:
-    image = _upright(path)
+    image = upright(path)
     scale = max(1.0, _SHORTEST_DRAWN_SIDE / min(image.size))
     scale = min(scale, _LONGEST_SIDE / max(image.size))
     image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
@@ -176,7 +176,12 @@ def _sheet(tiles: Sequence[Image.Image], columns: int) -> Image.Image:
     return sheet
 
 
-def _upright(path: Path) -> Image.Image:
+def upright(path: Path) -> Image.Image:
+    """The image in RGB as people see it: its EXIF orientation is applied.
+
+    Raises:
+        ImageRejected: It cannot be read, or is too large to be decoded.
+    """
     image_size(path, name=path.name)  # refuses what is too large to decode
     try:
         with Image.open(path) as image:

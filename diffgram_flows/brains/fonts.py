@@ -21,12 +21,13 @@ def find_font(text: str, size: int) -> Font:
         text: What is to be written.
         size: In pixels.
     """
-    path = None if text.isascii() else _path(frozenset(map(ord, text)))
-    return ImageFont.load_default(size=size) if path is None else ImageFont.truetype(path, size)
+    if text.isascii():
+        return ImageFont.load_default(size=size)
+    return ImageFont.truetype(_path(frozenset(map(ord, text))), size)
 
 
 @lru_cache(maxsize=1024)
-def _path(codes: frozenset[int]) -> str | None:
+def _path(codes: frozenset[int]) -> str:
     from matplotlib import get_data_path
     from matplotlib.font_manager import findSystemFonts
 

@@ -17,7 +17,7 @@ ResultForm = Literal["jsonl", "parquet", "both"]
 _SUFFIXES: dict[ResultForm, tuple[str, ...]] = {
     "jsonl": (".jsonl",),
     "parquet": (".parquet",),
-    "both": (".parquet", ".jsonl"),
+    "both": (".parquet", ".jsonl"),  # a reader takes the JSON lines where there are both, so they come last
 }
 _BOX = tuple(field.name for field in fields(Box))
 
@@ -44,7 +44,7 @@ def write_predictions(
     versions = versions or {}
     same = {"brain": brain, "label_map": label_map_digest}
     rows = [_row(seen) | {"version": versions.get(seen.key, "")} | same for seen in predictions]
-    _write(path, rows, form)
+    _write(path, rows, _SUFFIXES[form])
 
 
 def complete(folder: Path, form: ResultForm) -> None:
@@ -55,16 +55,12 @@ def complete(folder: Path, form: ResultForm) -> None:
     for found in result_files(folder):
         missing = [suffix for suffix in _SUFFIXES[form] if not found.with_suffix(suffix).exists()]
         if missing:
-            _write(found.with_suffix(""), list(_rows(found)), "parquet" if missing == [".parquet"] else "jsonl")
+            _write(found.with_suffix(""), list(_rows(found)), missing)
 
 
-def _write(path: Path, rows: list[dict[str, Any]], form: ResultForm) -> None:
-    # A reader takes the JSON lines where there are both, so they come last.
-    if form != "jsonl":
-        write_file(path.with_name(f"{path.name}.parquet"), _parquet(rows))
-    if form != "parquet":
-        lines = (orjson.dumps(_compact(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-        write_file(path.with_name(f"{path.name}.jsonl"), b"".join(lines))
+def _write(path: Path, rows: list[dict[str, Any]], suffixes: Iterable[str]) -> None:
+    for suffix in suffixes:
+        write_file(path.with_name(f"{path.name}{suffix}"), _parquet(rows) if suffix == ".parquet" else _lines(rows))
 
 
 def read_predictions(folder: Path) -> Iterator[Prediction]:
@@ -139,6 +135,10 @@ def _rows_of_parquet(path: Path) -> Iterator[dict[str, Any]]:
                     annotation["points"] = [(point["x"], point["y"]) for point in annotation["points"]]
                     annotation["attributes"] = [(a["group"], a["value"]) for a in annotation["attributes"]]
                 yield row
+
+
+def _lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(orjson.dumps(_compact(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

@@ -119,10 +119,8 @@ def make_snapshot(
     from diffgram_flows.datasets.spooling import Spool
 
     options = options or SnapshotOptions()
-    if export.label_names is not None:
-        extended_label_map(
-            ledger.history.label_map(), export.label_names, ()
-        )  # what stops the work stops it before anything is fetched
+    if export.label_names is not None:  # what stops the work stops it before anything is fetched
+        extended_label_map(ledger.history.label_map(), export.label_names, ())
     parent = find_parent(ledger, folder, options, shared)
     origin = _origin(export, ledger, options)
     with hidden_folder(folder) as part, Spool(part / ".spool") as spool:

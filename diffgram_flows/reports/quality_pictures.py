@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from diffgram_flows.brains.drawing import draw_over
+from diffgram_flows.brains.drawing import draw_over, upright
 from diffgram_flows.datasets.quality import Quality
-from diffgram_flows.images import as_rgb, image_size
+from diffgram_flows.errors import ImageRejected
 from diffgram_flows.models import Box, LabelMap, Sample
 
 TILE, GAP = 240, 6
@@ -105,11 +105,7 @@ def _moved(box: Box, left: int, top: int, scale: float) -> Box:
 
 
 def _upright(path: Path) -> Image.Image | None:
-    from diffgram_flows.errors import ImageRejected
-
     try:
-        image_size(path, name=path.name)  # refuses what is too large to decode
-        with Image.open(path) as image:
-            return as_rgb(ImageOps.exif_transpose(image))
+        return upright(path)
     except (ImageRejected, OSError, SyntaxError, ValueError):
         return None  # a report is made of what is there; reading the snapshot says what is missing
